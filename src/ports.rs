@@ -1,0 +1,56 @@
+//! What the loop asks of the outside, as traits: the edges implement them, the loop knows nothing else of them.
+
+use std::fmt;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+
+
+
+use crate::snapshot::Snapshot;
+
+/// Where snapshots are published: a directory.
+///
+/// Synchronous: a publish on tmpfs is a few hundred microseconds.
+pub trait Sink: Send {
+    /// What messages call it: the directory's path.
+    fn name(&self) -> &str;
+
+    /// Tries, without changing anything a reader could see, whether publishing can work here.
+    fn check(&mut self) -> Result<(), SinkError>;
+
+    /// Makes the outside show the snapshot: wholly or not at all. Calling it again with the same snapshot changes
+    /// nothing, except that it puts right what somebody else has changed meanwhile.
+    fn publish(&mut self, snapshot: &Arc<Snapshot>) -> Result<Published, SinkError>;
+}
+
+/// What a publish did.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Published {
+    /// The number of the sink's own generation that is shown now.
+    pub generation: u64,
+    /// The files whose content, mode or group changed, were added or removed; empty when nothing was touched.
+    pub changed: Vec<PathBuf>,
+    /// What somebody else had changed in our files and was put right, a sentence each, without any content.
+    pub repaired: Vec<String>,
+}
+
+/// Why a sink cannot publish: what, where and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkError {
+    /// The path it is about.
+    pub path: PathBuf,
+    /// The reason, lower case, no full stop.
+    pub reason: String,
+    /// What to do, lower case, no full stop.
+    pub fix: String,
+}
+
+impl fmt::Display for SinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot publish to {}: {}; {}", self.path.display(), self.reason, self.fix)
+    }
+}
+
+impl std::error::Error for SinkError {}
