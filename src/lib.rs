@@ -6,13 +6,20 @@
 
 pub mod secret;
 
+pub mod moment;
 pub mod reference;
 
+pub mod advice;
 pub mod config;
 pub mod extract;
 pub mod failure;
 pub mod plan;
 pub mod ports;
+pub mod rollout;
+pub mod schedule;
 pub mod snapshot;
+pub mod status;
 
 pub mod files;
+
+pub mod agent;

@@ -5,8 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::reference::SecretName;
+use crate::config::{Config, Directory};
+use crate::extract::Cut;
+use crate::reference::{Object, Reference, SecretName};
 use crate::secret::Part;
 
 /// Directory → relative path of the file → what it holds.
@@ -20,3 +24,51 @@ pub struct Content {
     /// Which piece of it.
     pub part: Part,
 }
+
+/// Everything that is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// What is asked for, and how often: the shortest interval that any of its names wants.
+    pub objects: BTreeMap<Object, Duration>,
+    /// The names, and what each is made of.
+    pub names: BTreeMap<SecretName, Wanted>,
+    /// Which directory shows what.
+    pub layouts: Arc<Layouts>,
+}
+
+/// One name that is to have a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The canonical form of what the user wrote.
+    pub reference: Reference,
+    /// What is fetched for it.
+    pub object: Object,
+    /// How it is cut from that.
+    pub cut: Cut,
+    /// Whether readiness waits for it.
+    pub required: bool,
+}
+
+/// Makes the plan.
+pub fn plan(config: &Config) -> Plan {
+    let mut objects: BTreeMap<Object, Duration> = BTreeMap::new();
+    let mut names = BTreeMap::new();
+    for (name, secret) in &config.secrets {
+        let interval = objects.entry(secret.object.clone()).or_insert(secret.refresh);
+        *interval = secret.refresh.min(*interval);
+        let (reference, object, cut) = (secret.reference.clone(), secret.object.clone(), secret.cut.clone());
+        names.insert(name.clone(), Wanted { reference, object, cut, required: !secret.optional });
+    }
+    let layout = |directory: &Directory| {
+        let file = |name: &SecretName| {
+            let path = config.secrets.get(name)?.file.clone()?;
+            Some((path, Content { secret: name.clone(), part: Part::Value }))
+        };
+        (directory.dir.clone(), directory.include.iter().filter_map(file).collect())
+    };
+    let layouts = Arc::new(config.files.iter().map(layout).collect());
+    Plan { objects, names, layouts }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,31 @@
 //! What the loop asks of the outside, as traits: the edges implement them, the loop knows nothing else of them.
 
 use std::fmt;
-
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
-
-
-
+use crate::failure::Failure;
+use crate::moment::UnixTime;
+use crate::reference::Object;
+use crate::secret::Secret;
 use crate::snapshot::Snapshot;
+
+/// Where secrets come from.
+pub trait Source: Send + Sync + 'static {
+    /// Asks for one object, once: no retry of its own.
+    fn fetch(&self, object: &Object) -> impl Future<Output = Result<Fetched, Failure>> + Send;
+}
+
+/// One object as it came.
+#[derive(Debug)]
+pub struct Fetched {
+    /// The value.
+    pub secret: Secret,
+    /// When it stops being good, if its source says so. No content: a change of it alone moves no generation.
+    pub expires: Option<UnixTime>,
+}
 
 /// Where snapshots are published: a directory.
 ///
@@ -22,7 +39,7 @@ pub trait Sink: Send {
 
     /// Makes the outside show the snapshot: wholly or not at all. Calling it again with the same snapshot changes
     /// nothing, except that it puts right what somebody else has changed meanwhile.
-    fn publish(&mut self, snapshot: &Arc<Snapshot>) -> Result<Published, SinkError>;
+    fn publish(&mut self, snapshot: &Arc<Snapshot>, now: Instant) -> Result<Published, SinkError>;
 }
 
 /// What a publish did.
@@ -32,6 +49,10 @@ pub struct Published {
     pub generation: u64,
     /// The files whose content, mode or group changed, were added or removed; empty when nothing was touched.
     pub changed: Vec<PathBuf>,
+    /// Files of an earlier run that stay, because nothing newer is known of their secrets.
+    pub kept: Vec<PathBuf>,
+    /// When the sink wants to be called once more, to remove what it keeps for readers in the middle.
+    pub sweep: Option<Instant>,
     /// What somebody else had changed in our files and was put right, a sentence each, without any content.
     pub repaired: Vec<String>,
 }

@@ -4,12 +4,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The name a secret has in the configuration: what status, logs and hooks call it, and its default file name.
 ///
 /// 1 to 253 characters of `A-Z a-z 0-9 - _ .`, beginning with a letter, a digit or `_`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SecretName(String);
+pub struct SecretName(Arc<str>);
 
 impl SecretName {
     /// Checks and takes a name.
@@ -19,11 +20,13 @@ impl SecretName {
             return Err("a secret's name has 1 to 253 characters".to_owned());
         }
         if name.starts_with(['-', '.']) || !name.chars().all(ok) {
-            return Err("a secret's name has only letters, digits, '-', '_' and '.', and begins with none of '-' and '.'; \
+            return Err(
+                "a secret's name has only letters, digits, '-', '_' and '.', and begins with none of '-' and '.'; \
                         to give its file another name use 'file:'"
-                .to_owned());
+                    .to_owned(),
+            );
         }
-        Ok(Self(name.to_owned()))
+        Ok(Self(name.into()))
     }
 
     /// The name as text.
@@ -163,7 +166,9 @@ impl Object {
 impl fmt::Display for Object {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Secret { vault, name, version, .. } => write_secret(f, &format_args!("https://{vault}"), name, version.as_ref()),
+            Self::Secret { vault, name, version, .. } => {
+                write_secret(f, &format_args!("https://{vault}"), name, version.as_ref())
+            }
             Self::File(path) => write!(f, "file:{}", path.display()),
         }
     }
@@ -218,7 +223,9 @@ impl Reference {
         if lower.starts_with("http://") {
             return Err(format!("a vault is asked over https only; {FORMS}"));
         }
-        Err(format!("this is no reference to a secret (it is not shown here, in case it is the secret itself); {FORMS}"))
+        Err(format!(
+            "this is no reference to a secret (it is not shown here, in case it is the secret itself); {FORMS}"
+        ))
     }
 
     fn parse_vault_path(text: &str) -> Result<Self, String> {

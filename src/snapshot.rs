@@ -2,14 +2,14 @@
 //!
 //! Knows when a new whole is due and what changed. Must not know how it is fetched or written.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::plan::Layouts;
+use crate::plan::{Layouts, Plan};
 use crate::reference::SecretName;
-use crate::secret::{Part, Secret, SecretValue};
+use crate::secret::{Secret, SecretValue};
 
 /// The number of a published whole; it moves only when content or layout moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,22 +33,137 @@ impl fmt::Display for Generation {
 pub struct Snapshot {
     /// Its number.
     pub generation: Generation,
-    /// The values by name; a name without a value (optional and missing, or not yet fetched) is absent.
+    /// The values by name. A name that is in neither set has no value on purpose: optional, and missing.
     pub secrets: BTreeMap<SecretName, Arc<Secret>>,
+    /// The names of which nothing is known yet, because every attempt failed: what an earlier run published of them stays.
+    pub unknown: BTreeSet<SecretName>,
     /// Which directory shows which of them as which file.
     pub layouts: Arc<Layouts>,
 }
 
+/// What a file shall hold.
+#[derive(Debug, Clone, Copy)]
+pub enum FileContent<'a> {
+    /// These bytes.
+    Bytes(&'a SecretValue),
+    /// What it holds already, if it is there and ours.
+    AsItIs,
+}
+
 impl Snapshot {
-    /// The files that the directory shall hold: relative path → content. Files whose secret has no value are left out.
-    pub fn files(&self, dir: &Path) -> BTreeMap<&Path, &SecretValue> {
+    /// The files that the directory shall hold, by relative path; every other file of ours goes away.
+    pub fn files(&self, dir: &Path) -> BTreeMap<&Path, FileContent<'_>> {
         let Some(layout) = self.layouts.get(dir) else { return BTreeMap::new() };
-        layout
-            .iter()
-            .filter_map(|(path, content)| {
-                let value = self.secrets.get(&content.secret)?.part(content.part)?;
-                Some((path.as_path(), value))
-            })
-            .collect()
+        let file = |secret: &SecretName, part| match self.secrets.get(secret) {
+            Some(value) => value.part(part).map(FileContent::Bytes),
+            None => self.unknown.contains(secret).then_some(FileContent::AsItIs),
+        };
+        let files = layout.iter();
+        files.filter_map(|(path, content)| Some((path.as_path(), file(&content.secret, content.part)?))).collect()
     }
 }
+
+/// What is known of one name.
+#[derive(Debug, Clone)]
+enum Held {
+    /// Its last good value.
+    Value(Arc<Secret>),
+    /// It is optional, and its source says that it is not there.
+    Absent,
+    /// It was asked for, and every attempt failed.
+    Unknown,
+}
+
+/// The last good value of every name. Nothing ever takes a good value away but another one.
+#[derive(Debug, Default)]
+pub struct Holdings(BTreeMap<SecretName, Held>);
+
+impl Holdings {
+    /// A value came. Tells whether that moves anything.
+    pub fn hold(&mut self, name: &SecretName, secret: Secret) -> bool {
+        let moves = self.value(name).is_none_or(|held| !held.same_content(&secret));
+        if moves {
+            self.0.insert(name.clone(), Held::Value(Arc::new(secret)));
+        }
+        moves
+    }
+
+    /// The source says that the name is not there. Tells whether that moves anything.
+    pub fn absent(&mut self, name: &SecretName) -> bool {
+        let moves = !matches!(self.0.get(name), Some(Held::Value(_) | Held::Absent));
+        if moves {
+            self.0.insert(name.clone(), Held::Absent);
+        }
+        moves
+    }
+
+    /// An attempt failed. Tells whether that moves anything.
+    pub fn failed(&mut self, name: &SecretName) -> bool {
+        let moves = !self.0.contains_key(name);
+        if moves {
+            self.0.insert(name.clone(), Held::Unknown);
+        }
+        moves
+    }
+
+    /// The last good value.
+    pub fn value(&self, name: &SecretName) -> Option<&Arc<Secret>> {
+        match self.0.get(name) {
+            Some(Held::Value(secret)) => Some(secret),
+            _ => None,
+        }
+    }
+}
+
+/// What merging found.
+#[derive(Debug)]
+pub enum Merged {
+    /// There is no first whole yet: some name has not been heard of at all.
+    Incomplete,
+    /// Nothing moved.
+    Unchanged,
+    /// There is something new to publish.
+    Advanced {
+        /// The new whole.
+        next: Arc<Snapshot>,
+        /// The names whose content came, went or changed.
+        changed: BTreeSet<SecretName>,
+    },
+}
+
+/// Makes the next whole of what is held. Only the first one waits until everybody has been heard of, for better or
+/// worse; later, one name's trouble holds nobody back.
+pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> Merged {
+    if previous.is_none() && !plan.names.keys().all(|name| holdings.0.contains_key(name)) {
+        return Merged::Incomplete;
+    }
+    let value = |name: &SecretName| holdings.value(name).map(|secret| (name.clone(), Arc::clone(secret)));
+    let secrets: BTreeMap<_, _> = plan.names.keys().filter_map(value).collect();
+    let unknown: BTreeSet<_> = plan
+        .names
+        .keys()
+        .filter(|name| !matches!(holdings.0.get(*name), Some(Held::Value(_) | Held::Absent)))
+        .cloned()
+        .collect();
+    let generation = previous.map_or(Generation(1), |previous| previous.generation.next());
+    let next = Snapshot { generation, secrets, unknown, layouts: Arc::clone(&plan.layouts) };
+    let changed = changed_names(&next, previous);
+    let same_layout =
+        previous.is_some_and(|previous| previous.layouts == next.layouts && previous.unknown == next.unknown);
+    if changed.is_empty() && same_layout {
+        return Merged::Unchanged;
+    }
+    Merged::Advanced { next: Arc::new(next), changed }
+}
+
+fn changed_names(next: &Snapshot, previous: Option<&Snapshot>) -> BTreeSet<SecretName> {
+    let Some(previous) = previous else { return next.secrets.keys().cloned().collect() };
+    let differs = |name: &&SecretName| match (previous.secrets.get(*name), next.secrets.get(*name)) {
+        (Some(old), Some(new)) => !old.same_content(new),
+        (old, new) => old.is_some() != new.is_some(),
+    };
+    previous.secrets.keys().chain(next.secrets.keys()).filter(differs).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,9 +5,6 @@
 
 pub mod cloud;
 
-
-
-
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,8 +12,6 @@ use std::time::Duration;
 use crate::extract::Cut;
 use crate::reference::{IdentityName, Object, Reference, SecretName};
 use cloud::Cloud;
-
-
 
 /// Everything the agent is told, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,171 @@
+//! The loop: start what is due, merge what came, publish, tell, sleep until the earliest next wake or an event.
+//!
+//! Knows the ports and the pure floors. Must not know Azure, files or signals. `init` is this loop until everything is
+//! there or the deadline; `run` is this loop until it is told to stop.
+
+mod tell;
+mod work;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::sleep_until;
+
+use crate::config::Identity;
+use crate::failure::Failure;
+use crate::moment::Clock;
+use crate::plan::Plan;
+use crate::ports::{Fetched, Sink, Source};
+use crate::reference::{IdentityName, Object, SecretName};
+use crate::rollout::Rollout;
+use crate::schedule::{Schedule, Ticket};
+use crate::snapshot::{Holdings, Snapshot};
+use crate::status::{Status, View};
+
+/// What the outside tells the loop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// Somebody wants everything fresh now.
+    Refresh,
+    /// Finish what is being published, and end.
+    Stop,
+}
+
+/// What the loop is made of.
+pub struct Parts<S> {
+    /// What is to be done.
+    pub plan: Plan,
+    /// How the identities sign in, for messages.
+    pub identities: BTreeMap<IdentityName, Identity>,
+    /// How long a change waits for others of its set.
+    pub settle: Duration,
+    /// Where secrets come from.
+    pub source: Arc<S>,
+    /// Where they go.
+    pub sinks: Vec<Box<dyn Sink>>,
+    /// What decides the slots, from the pod's identity.
+    pub seed: u64,
+    /// What tells the time.
+    pub clock: Clock,
+}
+
+/// The loop's state.
+pub struct Agent<S> {
+    plan: Plan,
+    names: BTreeMap<Object, Vec<SecretName>>,
+    identities: BTreeMap<IdentityName, Identity>,
+    schedule: Schedule,
+    holdings: Holdings,
+    snapshot: Option<Arc<Snapshot>>,
+    rollout: Rollout,
+    status: Status,
+    source: Arc<S>,
+    sinks: Vec<Box<dyn Sink>>,
+    clock: Clock,
+    view: watch::Sender<View>,
+    /// Holdings moved since the last merge.
+    moved: bool,
+    /// Status changed since the last view.
+    news: bool,
+}
+
+type Outcome = (Ticket, Result<Fetched, Failure>);
+
+impl<S: Source> Agent<S> {
+    /// Ready to run; everything is due at once.
+    pub fn new(parts: Parts<S>) -> Self {
+        let Parts { plan, identities, settle, source, sinks, seed, clock } = parts;
+        let mut names: BTreeMap<Object, Vec<SecretName>> = BTreeMap::new();
+        for (name, wanted) in &plan.names {
+            names.entry(wanted.object.clone()).or_default().push(name.clone());
+        }
+        let status = Status::new(&plan, sinks.iter().map(|sink| sink.name().to_owned()));
+        let view = watch::Sender::new(View { snapshot: None, status: Arc::new(status.clone()) });
+        Self {
+            schedule: Schedule::new(&plan, seed, clock()),
+            rollout: Rollout::new(sinks.len(), settle),
+            holdings: Holdings::default(),
+            snapshot: None,
+            moved: false,
+            news: false,
+            plan,
+            names,
+            identities,
+            status,
+            source,
+            sinks,
+            clock,
+            view,
+        }
+    }
+
+    /// Where what is known can be followed.
+    pub fn view(&self) -> watch::Receiver<View> {
+        self.view.subscribe()
+    }
+
+    /// Runs until told to stop, or until nobody can tell anything any more.
+    pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
+        let mut under_way: JoinSet<Outcome> = JoinSet::new();
+        loop {
+            let now = (self.clock)();
+            for ticket in self.schedule.take_due(now.tick) {
+                let source = Arc::clone(&self.source);
+                under_way.spawn(async move {
+                    let result = source.fetch(ticket.object()).await;
+                    (ticket, result)
+                });
+            }
+            self.merge(now);
+            self.publish(now);
+            self.show(now);
+            let wake = [self.schedule.next_wake(now.tick), self.rollout.next_wake()].into_iter().flatten().min();
+            tokio::select! {
+                Some(done) = under_way.join_next() => {
+                    self.finish(done);
+                    // Whatever else has come meanwhile costs no turn of its own.
+                    while let Some(done) = under_way.try_join_next() {
+                        self.finish(done);
+                    }
+                    if self.schedule.is_quiet() {
+                        self.rollout.recheck((self.clock)().tick);
+                    }
+                }
+                event = events.recv() => match event {
+                    Some(Event::Refresh) => self.schedule.refresh_now((self.clock)().tick),
+                    Some(Event::Stop) | None => break,
+                },
+                () = until(wake) => {}
+            }
+        }
+        // Fetches only read: what is under way can be dropped. What came and waits to settle is published now.
+        let now = (self.clock)();
+        self.merge(now);
+        self.rollout.hurry(now.tick);
+        self.publish(now);
+    }
+}
+
+/// Sleeps until then; for ever when there is no then.
+async fn until(wake: Option<Instant>) {
+    match wake {
+        Some(wake) => sleep_until(wake.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<S> fmt::Debug for Agent<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent").finish_non_exhaustive()
+    }
+}
+
+impl<S> fmt::Debug for Parts<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,135 @@
+//! One gate's state: open, or shut with at most one probe under way; and the pace that throttling has set.
+
+use std::time::{Duration, Instant};
+
+use super::backoff;
+use crate::failure::{Failure, Kind};
+use crate::moment::later;
+use crate::reference::Gate;
+
+/// What happened to a gate, for the log: one line per change, not one per object behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateChange {
+    /// It shut, or it is shut for another reason now.
+    Shut {
+        /// Which.
+        gate: Gate,
+        /// Why.
+        failure: Failure,
+    },
+    /// It is open again.
+    Opened {
+        /// Which.
+        gate: Gate,
+        /// How long it had been shut.
+        after: Duration,
+    },
+}
+
+#[derive(Debug)]
+pub(super) struct Door {
+    gate: Gate,
+    shut: Option<Shut>,
+    pace: Option<Pace>,
+}
+
+#[derive(Debug)]
+struct Shut {
+    since: Instant,
+    until: Instant,
+    failures: u32,
+    failure: Failure,
+    /// The entry that tries whether it may open.
+    probe: Option<usize>,
+}
+
+/// After throttling: one request per gap, the gap shrinking with every success.
+#[derive(Debug)]
+struct Pace {
+    gap: Duration,
+    next: Instant,
+}
+
+const FIRST_GAP: Duration = Duration::from_millis(50);
+const LONGEST_GAP: Duration = Duration::from_secs(5);
+const NO_GAP: Duration = Duration::from_millis(2);
+
+impl Door {
+    pub(super) fn new(gate: Gate) -> Self {
+        Self { gate, shut: None, pace: None }
+    }
+
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// When somebody may pass; none while a probe's outcome is awaited.
+    pub(super) fn opens(&self, now: Instant) -> Option<Instant> {
+        let unshut = match &self.shut {
+            None => now,
+            Some(Shut { probe: Some(_), .. }) => return None,
+            Some(shut) => shut.until,
+        };
+        Some(self.pace.as_ref().map_or(unshut, |pace| unshut.max(pace.next)))
+    }
+
+    pub(super) fn lets_pass(&self, now: Instant) -> bool {
+        self.opens(now).is_some_and(|opens| opens <= now)
+    }
+
+    /// Somebody passes; through a shut gate as its probe.
+    pub(super) fn pass(&mut self, entry: usize, now: Instant) {
+        if let Some(shut) = &mut self.shut {
+            shut.probe = Some(entry);
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.next = later(now, pace.gap);
+        }
+    }
+
+    /// Somebody got through and was answered.
+    pub(super) fn opened(&mut self, now: Instant) -> Option<GateChange> {
+        if let Some(pace) = &mut self.pace {
+            pace.gap = pace.gap.mul_f64(0.8);
+            if pace.gap < NO_GAP {
+                self.pace = None;
+            }
+        }
+        let shut = self.shut.take()?;
+        Some(GateChange::Opened { gate: self.gate.clone(), after: now.saturating_duration_since(shut.since) })
+    }
+
+    /// Somebody was turned away here.
+    pub(super) fn shut(&mut self, entry: usize, failure: &Failure, seed: u64, now: Instant) -> Option<GateChange> {
+        if failure.kind == Kind::Throttled {
+            let gap = self.pace.as_ref().map_or(FIRST_GAP, |pace| pace.gap.saturating_mul(2).min(LONGEST_GAP));
+            self.pace = Some(Pace { gap, next: now });
+        }
+        let wait = |failures| later(now, backoff::delay(failure, failures, seed, 0));
+        let Some(shut) = &mut self.shut else {
+            self.shut = Some(Shut { since: now, until: wait(1), failures: 1, failure: failure.clone(), probe: None });
+            return Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
+        };
+        if shut.probe == Some(entry) {
+            shut.probe = None;
+            shut.failures = shut.failures.saturating_add(1);
+            shut.until = wait(shut.failures);
+        } else if failure.after.is_some() {
+            // One of those who were already on their way: only its Retry-After is news.
+            shut.until = shut.until.max(wait(1));
+        }
+        if shut.failure.same_trouble(failure) {
+            return None;
+        }
+        shut.failure = failure.clone();
+        Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() })
+    }
+
+    /// The probe did not get as far as this gate: the next one may try, behind the gate that did stop it.
+    pub(super) fn learnt_nothing(&mut self, entry: usize, now: Instant) {
+        if let Some(shut) = self.shut.as_mut().filter(|shut| shut.probe == Some(entry)) {
+            shut.probe = None;
+            shut.until = now;
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What is known about everything, never a value. The loop writes it; commands, probes and endpoints read it as a [`View`].
+//!
+//! Readiness is computed when asked: nothing wakes up for it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::failure::Failure;
+use crate::moment::UnixTime;
+use crate::plan::Plan;
+use crate::ports::SinkError;
+use crate::reference::{Reference, SecretName};
+use crate::secret::Version;
+use crate::snapshot::Snapshot;
+
+/// One consistent look at the agent.
+#[derive(Debug, Clone)]
+pub struct View {
+    /// What is published, or about to be.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// What is known.
+    pub status: Arc<Status>,
+}
+
+/// What is known.
+#[derive(Debug, Clone)]
+pub struct Status {
+    /// Of every name.
+    pub names: BTreeMap<SecretName, NameStatus>,
+    /// Of every sink, by its name.
+    pub sinks: BTreeMap<String, SinkStatus>,
+}
+
+/// What is known of one name.
+#[derive(Debug, Clone)]
+pub struct NameStatus {
+    /// What the user wrote, canonically.
+    pub reference: Reference,
+    /// Whether readiness waits for it.
+    pub required: bool,
+    /// Where its present value is from.
+    pub origin: Origin,
+    /// The edition of the present value.
+    pub version: Option<Version>,
+    /// When it was last asked for with success.
+    pub checked: Option<UnixTime>,
+    /// When the present value stops being good, if its source says so.
+    pub expires: Option<UnixTime>,
+    /// When it will be asked for next.
+    pub next: Option<UnixTime>,
+    /// The last attempt's failure; none after a success.
+    pub failure: Option<Failure>,
+}
+
+/// Where a name's present value is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// There is no value.
+    None,
+    /// It is optional, and its source says that it is not there.
+    Absent,
+    /// An earlier run published it, and it has not been fetched since.
+    Adopted,
+    /// Fetched.
+    Fetched,
+}
+
+/// What is known of one sink.
+#[derive(Debug, Clone, Default)]
+pub struct SinkStatus {
+    /// The number of its own generation that readers see.
+    pub generation: Option<u64>,
+    /// Which of the agent's snapshots that is.
+    pub shows: Option<crate::snapshot::Generation>,
+    /// The last attempt's failure; none after a success.
+    pub failure: Option<SinkError>,
+    /// Files of an earlier run that it keeps, because nothing newer is known.
+    pub kept: Vec<PathBuf>,
+}
+
+impl Status {
+    /// Nothing is known yet.
+    pub fn new(plan: &Plan, sinks: impl Iterator<Item = String>) -> Self {
+        let name = |(name, wanted): (&SecretName, &crate::plan::Wanted)| {
+            let status = NameStatus {
+                reference: wanted.reference.clone(),
+                required: wanted.required,
+                origin: Origin::None,
+                version: None,
+                checked: None,
+                expires: None,
+                next: None,
+                failure: None,
+            };
+            (name.clone(), status)
+        };
+        Self {
+            names: plan.names.iter().map(name).collect(),
+            sinks: sinks.map(|sink| (sink, SinkStatus::default())).collect(),
+        }
+    }
+
+    /// The required names that have no value, and why.
+    pub fn lacking(&self) -> impl Iterator<Item = (&SecretName, &NameStatus)> {
+        self.names.iter().filter(|(_, status)| status.required && status.origin == Origin::None)
+    }
+
+    /// The names whose value in this very run was not fetched, although readiness would wait for it.
+    pub fn unfetched(&self) -> impl Iterator<Item = (&SecretName, &NameStatus)> {
+        self.names
+            .iter()
+            .filter(|(_, status)| status.required && !matches!(status.origin, Origin::Fetched | Origin::Absent))
+    }
+}
+
+impl View {
+    /// Whether every required secret has a value and every sink shows the present snapshot.
+    pub fn is_complete(&self) -> bool {
+        self.is_published() && self.status.lacking().next().is_none()
+    }
+
+    /// Whether everything was fetched in this run and every sink shows it.
+    pub fn is_fresh(&self) -> bool {
+        self.is_published() && self.status.unfetched().next().is_none()
+    }
+
+    fn is_published(&self) -> bool {
+        self.snapshot
+            .as_ref()
+            .is_some_and(|snapshot| self.status.sinks.values().all(|sink| sink.shows == Some(snapshot.generation)))
+    }
+}
