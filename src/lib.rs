@@ -20,6 +20,54 @@ pub mod schedule;
 pub mod snapshot;
 pub mod status;
 
+pub mod azure;
+pub mod clock;
 pub mod files;
+pub mod local;
+pub mod logs;
+pub mod process;
 
 pub mod agent;
+
+pub mod cli;
+pub mod command;
+pub mod exit;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+
+use exit::Exit;
+
+/// The whole program: what `main` calls.
+pub fn main() -> ExitCode {
+    // Before anything else: nothing may be seen of what comes.
+    let hardened = process::harden();
+    process::exit_on_panic(Exit::Bug.code());
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are asked for; everything else is a mistake. Where nobody reads it, nothing can be done.
+            drop(error.print());
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if asked { Exit::Ok } else { Exit::Usage }.code());
+        }
+    };
+    logs::begin(cli.global.log_format, cli.global.log_level);
+    let environment = process::environment();
+    let ended = match hardened {
+        Ok(()) => command::execute(cli, &environment),
+        Err(line) => Err(command::Ended::new(Exit::Bug, line)),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ended) => {
+            for line in &ended.lines {
+                drop(writeln!(std::io::stderr(), "keyferry: {line}"));
+            }
+            ExitCode::from(ended.exit.code())
+        }
+    }
+}

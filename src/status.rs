@@ -106,16 +106,14 @@ impl Status {
         self.names.iter().filter(|(_, status)| status.required && status.origin == Origin::None)
     }
 
-    /// The names whose value in this very run was not fetched, although readiness would wait for it.
+    /// The names that this very run has neither fetched nor heard to be absent.
     pub fn unfetched(&self) -> impl Iterator<Item = (&SecretName, &NameStatus)> {
-        self.names
-            .iter()
-            .filter(|(_, status)| status.required && !matches!(status.origin, Origin::Fetched | Origin::Absent))
+        self.names.iter().filter(|(_, status)| !matches!(status.origin, Origin::Fetched | Origin::Absent))
     }
 }
 
 impl View {
-    /// Whether every required secret has a value and every sink shows the present snapshot.
+    /// Whether every required secret has a value, be it an earlier run's, and every sink shows the present snapshot.
     pub fn is_complete(&self) -> bool {
         self.is_published() && self.status.lacking().next().is_none()
     }
@@ -125,7 +123,8 @@ impl View {
         self.is_published() && self.status.unfetched().next().is_none()
     }
 
-    fn is_published(&self) -> bool {
+    /// Whether every sink shows the present snapshot.
+    pub fn is_published(&self) -> bool {
         self.snapshot
             .as_ref()
             .is_some_and(|snapshot| self.status.sinks.values().all(|sink| sink.shows == Some(snapshot.generation)))

@@ -1,1 +1,218 @@
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
 use super::*;
+use crate::failure::{Code, Kind};
+use crate::reference::{IdentityName, ObjectName, VaultHost};
+
+const INTERVAL: Duration = Duration::from_mins(15);
+
+fn start() -> Moment {
+    Moment { tick: crate::clock::system()().tick, wall: UnixTime::from_seconds(1_700_000_000).unwrap() }
+}
+
+fn after(start: Moment, elapsed: Duration) -> Moment {
+    Moment { tick: start.tick + elapsed, wall: start.wall.after(elapsed) }
+}
+
+fn object(vault: &str, name: usize) -> Object {
+    Object::Secret {
+        identity: IdentityName("default".to_owned()),
+        vault: VaultHost(format!("{vault}.vault.azure.net")),
+        name: ObjectName::parse(&format!("s{name:04}")).unwrap(),
+        version: None,
+    }
+}
+
+fn schedule(objects: impl IntoIterator<Item = Object>, now: Moment) -> Schedule {
+    let objects = objects.into_iter().map(|object| (object, INTERVAL)).collect();
+    Schedule::new(&Plan { objects, names: BTreeMap::new(), layouts: Arc::default() }, 1, now)
+}
+
+fn fails(blame: Blame, kind: Kind) -> Failure {
+    Failure::new(blame, kind, Code::new("x"))
+}
+
+#[test]
+fn everything_is_due_at_once_but_only_so_much_is_in_flight() {
+    let now = start();
+    let mut schedule = schedule((0..250).map(|name| object("a", name)), now);
+    let tickets = schedule.take_due(now.tick);
+    assert_eq!(tickets.len(), MOST_IN_FLIGHT);
+    assert_eq!(schedule.next_wake(now.tick), None, "the end of one in flight is the next event");
+    assert!(schedule.take_due(now.tick).is_empty());
+    schedule.succeeded(&tickets[0], None, now);
+    assert_eq!(schedule.take_due(now.tick).len(), 1, "no batch barrier");
+}
+
+#[test]
+fn fifty_objects_in_a_ten_minute_outage_make_a_wave_and_a_few_probes() {
+    for (blame, most) in [(Blame::Host, 18), (Blame::Identity, 18)] {
+        let begin = start();
+        let mut schedule = schedule((0..50).map(|name| object("a", name)), begin);
+        let (mut now, mut asked) = (begin, 0);
+        while now.tick < begin.tick + Duration::from_mins(10) {
+            for ticket in schedule.take_due(now.tick) {
+                asked += 1;
+                schedule.failed(&ticket, &fails(blame, Kind::Outage), now);
+            }
+            let wake = schedule.next_wake(now.tick).unwrap();
+            now = after(begin, wake - begin.tick);
+        }
+        assert!((50 + 8..=50 + most).contains(&asked), "{blame:?}: {asked}");
+        // It is over: the probe opens the gate, and the others follow as soon as their own wait allows.
+        let mut answered = 0;
+        let over = now.tick;
+        while answered < 50 {
+            for ticket in schedule.take_due(now.tick) {
+                answered += 1;
+                schedule.succeeded(&ticket, None, now);
+            }
+            let wake = schedule.next_wake(now.tick).unwrap();
+            now = after(begin, wake - begin.tick);
+        }
+        assert!(now.tick - over < Duration::from_secs(200) || answered == 50);
+    }
+}
+
+#[test]
+fn a_shut_gate_is_told_of_once_and_its_opening_once() {
+    let now = start();
+    let mut schedule = schedule((0..5).map(|name| object("a", name)), now);
+    let tickets = schedule.take_due(now.tick);
+    let down = fails(Blame::Host, Kind::Outage);
+    let told: Vec<_> = tickets.iter().flat_map(|ticket| schedule.failed(ticket, &down, now)).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let later = after(now, Duration::from_secs(2));
+    let probes = schedule.take_due(later.tick);
+    assert_eq!(probes.len(), 1);
+    assert_eq!(schedule.next_wake(later.tick), None, "everybody waits for the probe");
+    assert_eq!(schedule.failed(&probes[0], &down, later), []);
+    let later = after(now, Duration::from_secs(10));
+    let probes = schedule.take_due(later.tick);
+    let told = schedule.succeeded(&probes[0], None, later);
+    assert!(matches!(&told[..], [GateChange::Opened { after, .. }] if *after == Duration::from_secs(10)), "{told:?}");
+    assert_eq!(schedule.take_due(later.tick).len(), 4);
+}
+
+#[test]
+fn one_vaults_outage_holds_no_other_back() {
+    let now = start();
+    let mut schedule = schedule([object("a", 0), object("a", 1), object("b", 0)], now);
+    let tickets = schedule.take_due(now.tick);
+    let down = fails(Blame::Host, Kind::Outage);
+    schedule.failed(&tickets[0], &down, now);
+    schedule.failed(&tickets[1], &down, now);
+    schedule.succeeded(&tickets[2], None, now);
+    let mut later = after(now, INTERVAL);
+    later.tick += Duration::from_secs(6);
+    let due = schedule.take_due(later.tick);
+    assert!(due.iter().any(|ticket| *ticket.object() == object("b", 0)));
+    assert_eq!(due.iter().filter(|ticket| ticket.object().gates().contains(&object("a", 0).gates()[1])).count(), 1);
+}
+
+#[test]
+fn one_objects_trouble_is_its_own() {
+    let now = start();
+    let mut schedule = schedule([object("a", 0), object("a", 1)], now);
+    let tickets = schedule.take_due(now.tick);
+    schedule.failed(&tickets[0], &fails(Blame::Object, Kind::Denied), now);
+    schedule.succeeded(&tickets[1], None, now);
+    let later = after(now, Duration::from_secs(7));
+    let due = schedule.take_due(later.tick);
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].object(), &object("a", 0));
+}
+
+#[test]
+fn a_sick_object_is_not_the_probe_for_ever() {
+    let begin = start();
+    let mut schedule = schedule([object("a", 0), object("a", 1), object("a", 2)], begin);
+    let down = fails(Blame::Host, Kind::Outage);
+    let tickets = schedule.take_due(begin.tick);
+    for ticket in &tickets {
+        schedule.failed(ticket, &down, begin);
+    }
+    let mut probed = std::collections::BTreeSet::new();
+    let mut now = begin;
+    for _ in 0..3 {
+        now = after(begin, schedule.next_wake(now.tick).unwrap() - begin.tick);
+        for ticket in schedule.take_due(now.tick) {
+            probed.insert(ticket.object().clone());
+            schedule.failed(&ticket, &down, now);
+        }
+    }
+    assert_eq!(probed.len(), 3);
+}
+
+#[test]
+fn throttling_sets_a_pace() {
+    let begin = start();
+    let mut schedule = schedule((0..40).map(|name| object("a", name)), begin);
+    let throttled = Failure { after: Some(Duration::from_secs(3)), ..fails(Blame::Host, Kind::Throttled) };
+    for ticket in schedule.take_due(begin.tick) {
+        schedule.failed(&ticket, &throttled, begin);
+    }
+    assert!(schedule.take_due((begin.tick) + Duration::from_millis(2_900)).is_empty(), "Retry-After is obeyed");
+    let mut now = begin;
+    let mut ticks = Vec::new();
+    while ticks.len() < 40 {
+        now = after(begin, schedule.next_wake(now.tick).unwrap() - begin.tick);
+        for ticket in schedule.take_due(now.tick) {
+            ticks.push(now.tick);
+            schedule.succeeded(&ticket, None, now);
+        }
+    }
+    let first_ten = ticks[10] - ticks[0];
+    assert!(first_ten > Duration::from_secs(1), "not all at once again: {first_ten:?}");
+    assert!(ticks[39] - ticks[30] < ticks[9] - ticks[0], "the pace quickens with success");
+}
+
+#[test]
+fn a_wish_for_freshness_does_not_open_gates() {
+    let now = start();
+    let mut schedule = schedule([object("a", 0), object("b", 0)], now);
+    let tickets = schedule.take_due(now.tick);
+    schedule.failed(&tickets[0], &fails(Blame::Host, Kind::Outage), now);
+    schedule.succeeded(&tickets[1], None, now);
+    schedule.refresh_now(now.tick);
+    let due = schedule.take_due(now.tick);
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].object(), &object("b", 0));
+}
+
+proptest! {
+    /// Whatever happens, the loop never spins and nothing is forgotten.
+    #[test]
+    fn it_never_spins_and_forgets_nothing(outcomes in prop::collection::vec(0..7u8, 1..300), seed in any::<u64>()) {
+        let begin = start();
+        let mut schedule = schedule((0..6).map(|name| object(if name % 2 == 0 { "a" } else { "b" }, name)), begin);
+        schedule.seed = seed;
+        let mut now = begin;
+        let mut in_flight: Vec<Ticket> = Vec::new();
+        for outcome in outcomes {
+            in_flight.extend(schedule.take_due(now.tick));
+            if let Some(ticket) = in_flight.pop() {
+                match outcome {
+                    0 | 1 => schedule.succeeded(&ticket, None, now),
+                    2 => schedule.failed(&ticket, &fails(Blame::Host, Kind::Outage), now),
+                    3 => schedule.failed(&ticket, &fails(Blame::Identity, Kind::Denied), now),
+                    4 => schedule.failed(&ticket, &fails(Blame::Object, Kind::Missing), now),
+                    5 => schedule.failed(&ticket, &fails(Blame::Host, Kind::Throttled), now),
+                    _ => schedule.failed(&ticket, &fails(Blame::Identity, Kind::Outage), now),
+                };
+            }
+            match schedule.next_wake(now.tick) {
+                Some(wake) => {
+                    prop_assert!(wake > now.tick);
+                    if in_flight.is_empty() {
+                        now = after(begin, wake - begin.tick);
+                    }
+                }
+                None => prop_assert!(!in_flight.is_empty() || !schedule.is_quiet()),
+            }
+        }
+        prop_assert_eq!(schedule.due().filter(|(_, due)| due.is_none()).count(), in_flight.len());
+    }
+}

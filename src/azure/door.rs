@@ -1,0 +1,214 @@
+//! The door to each host: while no connection is known to be open, the first request goes alone and the rest wait for
+//! how it ends, sharing its failure. Else a hundred first requests would open a hundred connections, because the pool
+//! cannot know yet that HTTP/2 will be agreed.
+#![expect(clippy::disallowed_methods, reason = "whether a connection can still be open is a question of time")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
+use azure_core::http::request::Body;
+use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
+use azure_core::{Bytes, Error};
+use reqwest::{Client, Response, Version};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
+
+use super::resolve::Unresolved;
+use super::transport::IDLE;
+use crate::failure::{Blame, Code, Failure, Kind};
+
+/// The most connections to a host that speaks only HTTP/1.1.
+const MOST_HTTP1_CONNECTIONS: usize = 32;
+/// No answer of any service we ask is nearly as long; a longer one is not read to its end.
+const LONGEST_BODY: usize = 4 << 20;
+
+/// The HTTP client behind its doors.
+#[derive(Debug)]
+pub(super) struct Door {
+    client: Client,
+    hosts: Mutex<HashMap<String, Host>>,
+    http1: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+#[derive(Debug)]
+enum Host {
+    /// Somebody knocks; how it ends will be told here.
+    Opening(watch::Receiver<Option<Result<(), Failure>>>),
+    /// Connections were in use then.
+    Open { http2: bool, used: Instant },
+}
+
+/// What a request may do at the door.
+enum Pass {
+    /// Go first, and tell the others how it ended.
+    First(watch::Sender<Option<Result<(), Failure>>>),
+    /// Go with everybody.
+    Through { http2: bool },
+}
+
+impl Door {
+    pub(super) fn new(client: Client) -> Self {
+        Self { client, hosts: Mutex::default(), http1: Mutex::default() }
+    }
+
+    async fn enter(&self, host: &str) -> Result<Pass, Failure> {
+        loop {
+            let mut opening = {
+                let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+                match hosts.get_mut(host) {
+                    Some(Host::Open { http2, used }) if used.elapsed() < IDLE => {
+                        *used = Instant::now();
+                        return Ok(Pass::Through { http2: *http2 });
+                    }
+                    // A leader that was dropped can tell nobody: the next one leads.
+                    Some(Host::Opening(opening)) if opening.has_changed().is_ok() => opening.clone(),
+                    _ => {
+                        let (tell, opening) = watch::channel(None);
+                        hosts.insert(host.to_owned(), Host::Opening(opening));
+                        return Ok(Pass::First(tell));
+                    }
+                }
+            };
+            let outcome = opening.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
+            if let Some(Err(failure)) = outcome {
+                return Err(failure);
+            }
+        }
+    }
+
+    async fn send(&self, host: &str, request: &Request) -> Result<AsyncRawResponse, Failure> {
+        match self.enter(host).await? {
+            Pass::First(tell) => {
+                let result = self.exchange(request).await;
+                let outcome = result.as_ref().map(|(_, http2)| *http2).map_err(Clone::clone);
+                {
+                    let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+                    match outcome {
+                        Ok(http2) => hosts.insert(host.to_owned(), Host::Open { http2, used: Instant::now() }),
+                        Err(_) => hosts.remove(host),
+                    };
+                }
+                tell.send_replace(Some(outcome.map(|_| ())));
+                result.map(|(response, _)| response)
+            }
+            Pass::Through { http2 } => {
+                let _place = if http2 { None } else { Some(self.http1_place(host).await) };
+                let result = self.exchange(request).await;
+                let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+                match (&result, hosts.get_mut(host)) {
+                    (Ok(_), Some(Host::Open { used, .. })) => *used = Instant::now(),
+                    // The connection may be gone: the next ones knock again, one by one.
+                    (Err(_), Some(Host::Open { .. })) => drop(hosts.remove(host)),
+                    _ => {}
+                }
+                result.map(|(response, _)| response)
+            }
+        }
+    }
+
+    async fn http1_place(&self, host: &str) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
+        let places = {
+            let mut hosts = self.http1.lock().unwrap_or_else(PoisonError::into_inner);
+            let places = hosts.entry(host.to_owned());
+            Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(MOST_HTTP1_CONNECTIONS))))
+        };
+        places.acquire_owned().await
+    }
+
+    /// One request and its whole answer; and whether they went over HTTP/2.
+    async fn exchange(&self, request: &Request) -> Result<(AsyncRawResponse, bool), Failure> {
+        let mut outgoing = self.client.request(method(request.method()), request.url().as_str());
+        for (name, value) in request.headers().iter() {
+            outgoing = outgoing.header(name.as_str(), value.as_str());
+        }
+        if let Body::Bytes(bytes) = request.body() {
+            outgoing = outgoing.body(bytes.clone());
+        }
+        let response = outgoing.send().await.map_err(|error| classify(&error))?;
+        let http2 = response.version() == Version::HTTP_2;
+        let (status, headers) = (response.status().as_u16(), headers(&response));
+        let body = collect(response).await?;
+        Ok((AsyncRawResponse::from_bytes(status.into(), headers, body), http2))
+    }
+}
+
+#[async_trait::async_trait]
+impl HttpClient for Door {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let url = request.url();
+        let host = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(443));
+        self.send(&host, request).await.map_err(|failure| Error::new(ErrorKind::Io, failure))
+    }
+}
+
+async fn collect(mut response: Response) -> Result<Bytes, Failure> {
+    let too_long = || {
+        Failure::new(Blame::Host, Kind::Outage, Code::new("answer-too-long")).because("the answer is longer than 4 MiB")
+    };
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    if announced > LONGEST_BODY {
+        return Err(too_long());
+    }
+    let mut body = Vec::with_capacity(announced);
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+        if body.len().saturating_add(chunk.len()) > LONGEST_BODY {
+            return Err(too_long());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.into())
+}
+
+fn headers(response: &Response) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in response.headers() {
+        // A header that is no text is none that we look at.
+        if let Ok(value) = value.to_str() {
+            headers.insert(HeaderName::from(name.as_str().to_owned()), HeaderValue::from(value.to_owned()));
+        }
+    }
+    headers
+}
+
+fn method(method: Method) -> reqwest::Method {
+    match method {
+        Method::Post => reqwest::Method::POST,
+        Method::Put => reqwest::Method::PUT,
+        Method::Patch => reqwest::Method::PATCH,
+        Method::Delete => reqwest::Method::DELETE,
+        Method::Head => reqwest::Method::HEAD,
+        _ => reqwest::Method::GET,
+    }
+}
+
+/// What went wrong below HTTP. The error's own text is not kept: it holds the URL.
+fn classify(error: &reqwest::Error) -> Failure {
+    let mut sources = std::iter::successors(std::error::Error::source(error), |error| error.source()).peekable();
+    let mut code = if error.is_timeout() { "timeout" } else if error.is_connect() { "connect" } else { "cut-off" };
+    let mut detail = match code {
+        "timeout" => "there was no answer in time",
+        "connect" => "no connection could be made",
+        _ => "the connection broke before the answer was complete",
+    };
+    for source in &mut sources {
+        if source.is::<Unresolved>() {
+            (code, detail) = ("dns", "the host's name cannot be resolved");
+        } else if let Some(error) = source.downcast_ref::<std::io::Error>() {
+            match error.kind() {
+                std::io::ErrorKind::ConnectionRefused => (code, detail) = ("refused", "the connection was refused"),
+                std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => {
+                    (code, detail) = ("unreachable", "there is no route to the host");
+                }
+                _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                    (code, detail) = ("tls", "the TLS handshake failed");
+                }
+                _ => {}
+            }
+        } else if source.is::<rustls::Error>() {
+            (code, detail) = ("tls", "the TLS handshake failed");
+        }
+    }
+    Failure::new(Blame::Host, Kind::Outage, Code::new(code)).because(detail)
+}

@@ -1,0 +1,138 @@
+//! What Entra's token endpoint answers. A policy in the credential's pipeline, because the SDK loses every AADSTS code
+//! and cannot add a hostile `expires_in` to the time without a panic.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use azure_core::Error;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::{HeaderName, Headers};
+use azure_core::http::policies::{Policy, PolicyResult};
+use azure_core::http::{AsyncRawResponse, Context, Request};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::answer::retry_after;
+use crate::failure::{Blame, Code, Failure, Kind};
+use crate::moment::{Clock, UnixTime};
+
+const DATE: HeaderName = HeaderName::from_static("date");
+/// Entra forgives this much difference between its clock and an assertion's times.
+const FORGIVEN_SKEW: Duration = Duration::from_mins(5);
+/// No token lives longer; a longer life is a mistake and is cut.
+const LONGEST_LIFE: u64 = 7 * 24 * 3600;
+
+/// Lets good answers through with their numbers made sane, and turns the others into a [`Failure`].
+pub(super) struct ReadAnswers {
+    clock: Clock,
+}
+
+impl ReadAnswers {
+    pub(super) fn new(clock: &Clock) -> Self {
+        Self { clock: Arc::clone(clock) }
+    }
+}
+
+impl fmt::Debug for ReadAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReadAnswers")
+    }
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: String,
+    expires_in: Value,
+}
+
+/// What the SDK reads.
+#[derive(Serialize)]
+struct Sane {
+    token_type: &'static str,
+    expires_in: u64,
+    access_token: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Refused {
+    error: Option<String>,
+    error_codes: Vec<u32>,
+}
+
+#[async_trait::async_trait]
+impl Policy for ReadAnswers {
+    async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+        let [first, rest @ ..] = next else {
+            return Err(Error::with_message(ErrorKind::Other, "there is no transport"));
+        };
+        let response = first.send(context, request, rest).await?.try_into_raw_response().await?;
+        let (status, headers, body) = response.deconstruct();
+        let answer = match u16::from(status) {
+            200 => sane(body.as_ref()),
+            status => Err(refused(status, &headers, body.as_ref(), &self.clock)),
+        };
+        match answer {
+            Ok(body) => Ok(AsyncRawResponse::from_bytes(status, headers, body)),
+            Err(failure) => Err(Error::new(ErrorKind::Credential, failure)),
+        }
+    }
+}
+
+fn sane(body: &[u8]) -> Result<Vec<u8>, Failure> {
+    let unusable = || {
+        Failure::new(Blame::Identity, Kind::Outage, Code::new("bad-token-answer"))
+            .because("the authority's answer holds no usable access token")
+    };
+    let granted: Granted = serde_json::from_slice(body).map_err(|_| unusable())?;
+    let expires_in = seconds(&granted.expires_in).filter(|_| !granted.access_token.is_empty()).ok_or_else(unusable)?;
+    serde_json::to_vec(&Sane { token_type: "Bearer", expires_in, access_token: granted.access_token }).map_err(|_| unusable())
+}
+
+/// A lifetime in seconds, as a number or as a string of one; none when it is not one, or not above zero.
+fn seconds(value: &Value) -> Option<u64> {
+    let number = match value {
+        Value::String(text) => text.trim().parse::<u64>().ok()?,
+        value => value.as_u64()?,
+    };
+    (number > 0).then(|| number.min(LONGEST_LIFE))
+}
+
+fn refused(status: u16, headers: &Headers, body: &[u8], clock: &Clock) -> Failure {
+    let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
+    let aadsts = refused.error_codes.first().copied();
+    let code = match (aadsts, &refused.error) {
+        (Some(number), _) => Code::new(&format!("AADSTS{number}")),
+        (None, Some(error)) => Code::new(error),
+        (None, None) => Code::new(&format!("http-{status}")),
+    };
+    // Status and `error` change over the years; only the numbers are stable.
+    let kind = match (aadsts, status) {
+        (Some(50196 | 90055), _) | (_, 429) => Kind::Throttled,
+        (Some(90006 | 90012 | 90024 | 90033 | 90090 | 90061), _) | (_, 408 | 500..=599) => Kind::Outage,
+        (Some(70011 | 700_016 | 700_022 | 90002 | 900_023), _) => Kind::Misconfigured,
+        (Some(_), _) | (None, 400 | 401) => Kind::Denied,
+        _ => Kind::Outage,
+    };
+    let failure = Failure { after: retry_after(headers), ..Failure::new(Blame::Identity, kind, code) };
+    match aadsts.and_then(|number| skew(number, headers, clock)) {
+        Some(detail) => failure.because(detail),
+        None => failure,
+    }
+}
+
+/// Says so when the assertion is out of its time because this machine's clock is wrong, and not the file.
+fn skew(aadsts: u32, headers: &Headers, clock: &Clock) -> Option<String> {
+    if aadsts != 700_024 {
+        return None;
+    }
+    let theirs = httpdate::parse_http_date(headers.get_optional_str(&DATE)?).ok()?;
+    let theirs = UnixTime::new(theirs.duration_since(SystemTime::UNIX_EPOCH).ok()?);
+    let ours = clock().wall;
+    let (skew, direction) = if ours > theirs { (ours.since(theirs), "ahead of") } else { (theirs.since(ours), "behind") };
+    (skew >= FORGIVEN_SKEW).then(|| {
+        let skew = humantime::format_duration(Duration::from_secs(skew.as_secs()));
+        format!("this machine's clock is {skew} {direction} the authority's")
+    })
+}

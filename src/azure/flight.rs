@@ -1,0 +1,54 @@
+//! One flight at a time per key: whoever comes while it is under way waits for its outcome and shares it, good or bad.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+pub(super) struct Flights<K, V> {
+    under_way: Mutex<HashMap<K, watch::Receiver<Option<V>>>>,
+}
+
+impl<K: Clone + Eq + Hash, V: Clone + Send + Sync + 'static> Flights<K, V> {
+    /// Waits for the flight of this key, which `start` begins if none is under way. The flight goes on when whoever
+    /// began it is gone. None only when the runtime ends under it.
+    pub(super) async fn join<F>(&self, key: &K, start: impl FnOnce() -> F) -> Option<V>
+    where
+        F: Future<Output = V> + Send + 'static,
+    {
+        let mut outcome = {
+            let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(outcome) = under_way.get(key) {
+                outcome.clone()
+            } else {
+                let (tell, outcome) = watch::channel(None);
+                let flight = start();
+                tokio::spawn(async move { tell.send_replace(Some(flight.await)) });
+                under_way.insert(key.clone(), outcome.clone());
+                outcome
+            }
+        };
+        let value = outcome.wait_for(Option::is_some).await.ok().and_then(|value| value.clone());
+        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        // Only this flight's entry: a next one may have begun while this waiter was waking up.
+        if under_way.get(key).is_some_and(|present| present.same_channel(&outcome)) {
+            under_way.remove(key);
+        }
+        value
+    }
+}
+
+impl<K, V> Default for Flights<K, V> {
+    fn default() -> Self {
+        Self { under_way: Mutex::default() }
+    }
+}
+
+impl<K, V> fmt::Debug for Flights<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Flights")
+    }
+}

@@ -1,0 +1,36 @@
+//! Names to addresses: the system's resolver, except that `localhost` and everything under it is loopback without
+//! asking anybody (RFC 6761 §6.3), so that the emulator's vaults need no DNS.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+#[derive(Debug)]
+pub(super) struct Resolver;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = name.as_str();
+            if is_local(host) {
+                return Ok(Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) as Addrs);
+            }
+            match tokio::net::lookup_host((host, 0)).await {
+                Ok(addresses) => Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs),
+                Err(error) => Err(Box::new(Unresolved(error)) as _),
+            }
+        })
+    }
+}
+
+/// Whether the name is `localhost` or under it.
+pub(super) fn is_local(host: &str) -> bool {
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+/// The name could not be resolved; kept as a type so that it can be told apart in an error's chain of sources.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot resolve the name")]
+pub(super) struct Unresolved(#[source] io::Error);

@@ -1,0 +1,91 @@
+//! Which certificate authorities are trusted: the system's and the configured ones; compiled-in ones where there are none.
+//!
+//! The system's 145 roots cost milliseconds of CPU. They are read on a thread of their own while the connection opens,
+//! and needed only when the server shows its certificate.
+
+use std::fmt;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Verifies as webpki does, with roots that arrive later.
+pub(super) struct LateRoots {
+    provider: Arc<CryptoProvider>,
+    roots: Mutex<Receiver<RootCertStore>>,
+    inner: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+}
+
+impl LateRoots {
+    /// Begins to load the system's roots; `extra` are trusted besides them.
+    pub(super) fn load(provider: Arc<CryptoProvider>, extra: Vec<CertificateDer<'static>>) -> Self {
+        let (loaded, roots) = sync_channel(1);
+        std::thread::spawn(move || {
+            let mut store = RootCertStore::empty();
+            let (added, _) = store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            if added == 0 {
+                store.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+            }
+            store.add_parsable_certificates(extra);
+            // Nobody waits for them when the process is ending.
+            drop(loaded.send(store));
+        });
+        Self { provider, roots: Mutex::new(roots), inner: OnceLock::new() }
+    }
+
+    fn inner(&self) -> Result<&WebPkiServerVerifier, Error> {
+        let build = || {
+            let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()?;
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider)).build().ok()
+        };
+        self.inner
+            .get_or_init(build)
+            .as_deref()
+            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+    }
+}
+
+impl ServerCertVerifier for LateRoots {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        self.inner()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner()?.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner()?.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+impl fmt::Debug for LateRoots {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LateRoots")
+    }
+}

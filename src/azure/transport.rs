@@ -1,0 +1,74 @@
+//! The one HTTP client: every request to Azure goes through it.
+//!
+//! Its numbers follow from what was measured: PINGs only under open streams and no kept idle connections, so that an
+//! idle agent never wakes up and holds no plaintext in live buffers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, NoProxy, Proxy, redirect, retry};
+use rustls::ClientConfig;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::CertificateDer;
+
+use super::resolve::Resolver;
+use super::roots::LateRoots;
+
+/// Long enough for a slow answer over a bad line, short enough that an attempt ends in seconds.
+const WHOLE_REQUEST: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long an unused connection is kept: long enough for the requests of one cycle.
+pub(super) const IDLE: Duration = Duration::from_secs(5);
+/// A connection that died silently under a request is noticed after these two.
+const PING_EVERY: Duration = Duration::from_secs(3);
+const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the transport is told from outside.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Certificate authorities that are trusted besides the system's.
+    pub authorities: Vec<CertificateDer<'static>>,
+    /// `HTTPS_PROXY`: a proxy for everything but loopback.
+    pub proxy: Option<String>,
+    /// `NO_PROXY`: hosts that are reached without it.
+    pub no_proxy: Option<String>,
+}
+
+/// Builds the client.
+pub(super) fn client(settings: &Settings) -> Result<Client, String> {
+    let mut builder = Client::builder()
+        .tls_backend_preconfigured(tls(settings)?)
+        .dns_resolver(Resolver)
+        .https_only(true)
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .timeout(WHOLE_REQUEST)
+        .pool_idle_timeout(IDLE)
+        .tcp_keepalive(None)
+        .http2_keep_alive_interval(PING_EVERY)
+        .http2_keep_alive_timeout(PING_ANSWERED_WITHIN)
+        .http2_keep_alive_while_idle(false)
+        .no_proxy();
+    if let Some(proxy) = &settings.proxy {
+        // Loopback is never the proxy's business, whatever NO_PROXY says.
+        let direct = format!("localhost,127.0.0.0/8,::1,{}", settings.no_proxy.as_deref().unwrap_or_default());
+        let proxy = Proxy::https(proxy).map_err(|_| "HTTPS_PROXY is no valid URL of a proxy".to_owned())?;
+        builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&direct)));
+    }
+    builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}"))
+}
+
+fn tls(settings: &Settings) -> Result<ClientConfig, String> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = LateRoots::load(Arc::clone(&provider), settings.authorities.clone());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?
+        .dangerous() // rustls' word for a verifier of one's own; ours is webpki's with late roots
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(config)
+}

@@ -1,0 +1,76 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::logs::Format;
+
+/// Fetches secrets from Azure Key Vault with the pod's workload identity, publishes them as files on tmpfs, and
+/// follows their rotation.
+#[derive(Debug, Parser)]
+#[command(name = "keyferry", version, max_term_width = 100, after_help = AFTER)]
+pub struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER: &str = "\
+A configuration that publishes one secret:
+
+  secrets:
+    db-password: keyvault:https://contoso.vault.azure.net/secrets/db-password
+  files:
+    dir: /run/keyferry
+
+Signing in: Microsoft Entra workload identity, by AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE and
+AZURE_AUTHORITY_HOST as the workload identity webhook sets them, or by 'identity' in the configuration.
+
+Exit codes: 0 ok, 64 usage, 65 content cannot be rendered, 69 a source was unavailable until the deadline, 70 bug,
+73 cannot write, 77 denied (identity or permission), 78 bad configuration.";
+
+/// What every command understands.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The configuration file [default: /etc/keyferry/keyferry.yaml]; its text may be in KEYFERRY_CONFIG_YAML instead
+    #[arg(long, global = true, value_name = "FILE", env = "KEYFERRY_CONFIG", hide_env_values = true)]
+    pub config: Option<PathBuf>,
+    /// Agree to a cloud that the configuration defines: its authority receives the federated token
+    #[arg(long, global = true)]
+    pub allow_custom_cloud: bool,
+    /// How log lines look
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "auto")]
+    pub log_format: Format,
+    /// Which of keyferry's own events are logged: off, error, warn, info, debug, trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "info")]
+    pub log_level: LevelFilter,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fetch everything once, publish it, and exit: for an init container
+    Init {
+        /// How long to keep trying, e.g. 90s [default: startup.timeout of the configuration, 5m]
+        #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+        timeout: Option<Duration>,
+    },
+    /// Publish everything, and keep it fresh until SIGTERM; SIGHUP refreshes now: for a sidecar
+    Run,
+    /// Write one value to standard output, without a newline
+    Get {
+        /// A name from the configuration, or a reference: keyvault:https://VAULT/secrets/NAME[/VERSION],
+        /// keyvault:ALIAS/secrets/NAME, https://VAULT/secrets/NAME, file:/PATH
+        #[arg(value_name = "REF|NAME")]
+        what: String,
+        /// Write it even to a terminal, or to a container's log (standard output of PID 1)
+        #[arg(long)]
+        show: bool,
+    },
+}

@@ -1,0 +1,70 @@
+//! `keyferry init`: the loop until everything is published, or the deadline.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::timeout as within;
+
+use super::{Ended, start};
+use crate::advice;
+use crate::cli::Global;
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::plan::plan;
+use crate::process::{Signal, Signals};
+use crate::status::View;
+
+pub(super) async fn init(
+    global: &Global,
+    timeout: Option<Duration>,
+    environment: &BTreeMap<String, String>,
+) -> Result<(), Ended> {
+    let mut signals = Signals::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
+    let config = start::configuration(global, environment)?;
+    let agent = start::agent(&config, environment)?;
+    let mut view = agent.view();
+    let (_tell, events) = mpsc::channel(1);
+    let timeout = timeout.unwrap_or(config.startup_timeout);
+    let settled = async {
+        let settled = view.wait_for(|view| view.is_fresh() || cannot_mend(view)).await;
+        settled.map(|view| view.is_fresh()).unwrap_or(false)
+    };
+    let stopped = async {
+        while signals.next().await != Signal::Stop {}
+    };
+    let fresh = tokio::select! {
+        () = agent.run(events) => false,
+        () = stopped => return Err(Ended::new(Exit::Unavailable, "stopped by a signal before everything was fetched")),
+        settled = within(timeout, settled) => settled.unwrap_or(false),
+    };
+    if fresh { Ok(()) } else { Err(why(&view.borrow(), &config)) }
+}
+
+/// Whether everything has been heard of, and waiting for what is lacking would be in vain.
+fn cannot_mend(view: &View) -> bool {
+    view.is_published()
+        && view.status.unfetched().filter_map(|(_, status)| status.failure.as_ref()).any(|failure| !failure.kind.may_mend())
+}
+
+/// What is lacking, a line each, and what to do about it.
+pub(super) fn why(view: &View, config: &Config) -> Ended {
+    let plan = plan(config);
+    let mut exits = Vec::new();
+    let mut lines = Vec::new();
+    for (name, status) in view.status.unfetched() {
+        let (Some(failure), Some(wanted)) = (&status.failure, plan.names.get(name)) else {
+            exits.push(Exit::Unavailable);
+            lines.push(format!("secret {name} ({}): no answer until the deadline", status.reference));
+            continue;
+        };
+        exits.push(Exit::of(failure));
+        let advice = advice::on(failure, &wanted.object, &config.identities);
+        lines.push(format!("secret {name} ({}): {failure}; {advice}", status.reference));
+    }
+    for failure in view.status.sinks.values().filter_map(|sink| sink.failure.as_ref()) {
+        exits.push(Exit::CannotWrite);
+        lines.push(failure.to_string());
+    }
+    Ended { exit: Exit::worst(exits.into_iter()).unwrap_or(Exit::Unavailable), lines }
+}

@@ -1,0 +1,51 @@
+//! The commands: each joins the loop and the edges in its own way. The only place that names concrete edges.
+
+mod get;
+mod init;
+mod run;
+mod sources;
+mod start;
+
+use std::collections::BTreeMap;
+
+use tokio::runtime::Builder;
+
+use crate::cli::{Cli, Command};
+use crate::exit::Exit;
+
+/// Why a command ended otherwise than well: the lines for the person who reads it, and the exit code.
+#[derive(Debug)]
+pub struct Ended {
+    /// How the process ends.
+    pub exit: Exit,
+    /// What to say, a line each.
+    pub lines: Vec<String>,
+}
+
+impl Ended {
+    /// With one line to say.
+    pub fn new(exit: Exit, line: impl Into<String>) -> Self {
+        Self { exit, lines: vec![line.into()] }
+    }
+}
+
+/// Runs the command to its end.
+pub fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<(), Ended> {
+    // One thread, few helpers that end soon: an idle agent has nothing that could wake it up.
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(2)
+        .thread_keep_alive(std::time::Duration::from_millis(200))
+        .build()
+        .map_err(|error| Ended::new(Exit::Bug, format!("the runtime cannot be started: {error}")))?;
+    let ended = runtime.block_on(async {
+        match cli.command {
+            Command::Init { timeout } => init::init(&cli.global, timeout, environment).await,
+            Command::Run => run::run(&cli.global, environment).await,
+            Command::Get { what, show } => get::get(&cli.global, &what, show, environment).await,
+        }
+    });
+    // A name look-up that hangs in the resolver's thread must not hold up the end.
+    runtime.shutdown_background();
+    ended
+}

@@ -1,0 +1,139 @@
+//! What every command does first: read the configuration, build the edges, put the loop together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use sha2::{Digest as _, Sha256};
+
+use super::Ended;
+use super::sources::Sources;
+use crate::agent::{Agent, Parts};
+use crate::azure::{self, Azure};
+use crate::cli::Global;
+use crate::config::{self, Config, Settings};
+use crate::exit::Exit;
+use crate::files::FilesSink;
+use crate::plan::plan;
+use crate::ports::Sink;
+use crate::secret::Part;
+use crate::{clock, local, process};
+
+const DEFAULT_FILE: &str = "/etc/keyferry/keyferry.yaml";
+const TEXT: &str = "KEYFERRY_CONFIG_YAML";
+const ALLOW_CUSTOM_CLOUD: &str = "KEYFERRY_ALLOW_CUSTOM_CLOUD";
+
+type Environment = BTreeMap<String, String>;
+
+/// The configuration's text and what to call it in messages; none when nobody gave one and there is no default file.
+pub(super) struct Written {
+    name: String,
+    text: String,
+}
+
+/// Finds the configuration: one of `--config`, `KEYFERRY_CONFIG_YAML`, the default file.
+pub(super) fn written(global: &Global, environment: &Environment) -> Result<Option<Written>, Ended> {
+    let wrong = |line: String| Err(Ended::new(Exit::Config, line));
+    match (&global.config, environment.get(TEXT)) {
+        (Some(_), Some(_)) => {
+            wrong(format!("both a configuration file (--config or KEYFERRY_CONFIG) and {TEXT} are given: keep one"))
+        }
+        (None, Some(text)) => Ok(Some(Written { name: TEXT.to_owned(), text: text.clone() })),
+        (Some(path), None) => read(path).map(Some),
+        (None, None) => {
+            let path = Path::new(DEFAULT_FILE);
+            if path.exists() { read(path).map(Some) } else { Ok(None) }
+        }
+    }
+}
+
+fn read(path: &Path) -> Result<Written, Ended> {
+    let wrong = |reason: String| Ended::new(Exit::Config, format!("{}: the configuration cannot be read: {reason}", path.display()));
+    let fetched = local::read(path).map_err(|failure| wrong(failure.detail.unwrap_or_default()))?;
+    let bytes = fetched.secret.part(Part::Value).map(|value| value.expose().to_vec()).unwrap_or_default();
+    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
+    Ok(Written { name: path.display().to_string(), text })
+}
+
+/// Reads and checks the configuration; without one there is nothing to do.
+pub(super) fn configuration(global: &Global, environment: &Environment) -> Result<Config, Ended> {
+    let Some(written) = written(global, environment)? else {
+        let line = format!("there is no configuration: give --config FILE, put its text into {TEXT}, or write {DEFAULT_FILE}");
+        return Err(Ended::new(Exit::Config, line));
+    };
+    meant(&written, global, environment)
+}
+
+/// The configuration as meant, or all its problems.
+pub(super) fn meant(written: &Written, global: &Global, environment: &Environment) -> Result<Config, Ended> {
+    let allow_custom_cloud = match environment.get(ALLOW_CUSTOM_CLOUD).map(String::as_str) {
+        None | Some("" | "0") => global.allow_custom_cloud,
+        Some("1") => true,
+        Some(_) => return Err(Ended::new(Exit::Config, format!("{ALLOW_CUSTOM_CLOUD} is 1 or 0"))),
+    };
+    let settings =
+        Settings { name: written.name.clone(), text: written.text.clone(), environment, allow_custom_cloud };
+    config::load(&settings).map_err(|problems| Ended {
+        exit: Exit::Config,
+        lines: problems.to_string().lines().map(str::to_owned).collect(),
+    })
+}
+
+/// Builds the edges of a configuration and the loop over them. Directories are tried here: where nothing can be
+/// published, nothing needs to be fetched.
+pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<Sources>, Ended> {
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    for directory in &config.files {
+        let mut sink = FilesSink::new(directory);
+        sink.check().map_err(|error| Ended::new(Exit::CannotWrite, error.to_string()))?;
+        sinks.push(Box::new(sink));
+    }
+    let clock = clock::system();
+    let settings = azure::Settings {
+        authorities: authorities(config)?,
+        proxy: one_of(environment, ["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: one_of(environment, ["NO_PROXY", "no_proxy"]),
+    };
+    let azure = Azure::new(config, &settings, Arc::clone(&clock)).map_err(|line| Ended::new(Exit::Config, line))?;
+    Ok(Agent::new(Parts {
+        plan: plan(config),
+        identities: config.identities.clone(),
+        settle: config.refresh.settle,
+        source: Arc::new(Sources { azure }),
+        sinks,
+        seed: seed(environment),
+        clock,
+    }))
+}
+
+fn authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>, Ended> {
+    let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
+    let wrong = |reason: &str| Ended::new(Exit::Config, format!("tls.caFile {}: {reason}", path.display()));
+    let fetched = local::read(path).map_err(|failure| wrong(failure.detail.as_deref().unwrap_or("cannot be read")))?;
+    let pem = fetched.secret.part(Part::Value).map(|value| value.expose()).unwrap_or_default();
+    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match parsed {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => Err(wrong("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)")),
+        Err(_) => Err(wrong("it is no valid PEM")),
+    }
+}
+
+fn one_of(environment: &Environment, names: [&str; 2]) -> Option<String> {
+    names.iter().filter_map(|name| environment.get(*name)).find(|value| !value.is_empty()).cloned()
+}
+
+/// The slot's seed: the pod's uid where the downward API gives it, else the host's name, which is the pod's.
+fn seed(environment: &Environment) -> u64 {
+    let identity = environment.get("POD_UID").cloned().unwrap_or_else(process::node_name);
+    let digest = Sha256::digest(identity);
+    digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
+}
+
+/// A configuration that wants one thing: a name of the configuration, or a reference.
+pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> Result<Config, Ended> {
+    let _ = what;
+    configuration(global, environment)
+}

@@ -1,0 +1,5 @@
+//! The machine itself as a source: files.
+
+mod file;
+
+pub use file::read;

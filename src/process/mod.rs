@@ -1,0 +1,13 @@
+//! The process and the kernel: what others may see of it, the signals it gets, the environment it was given.
+
+mod environment;
+mod harden;
+mod host;
+mod panic;
+mod signals;
+
+pub use environment::environment;
+pub use harden::harden;
+pub use host::{is_first_process, node_name, stdout_is_terminal};
+pub use panic::exit_on_panic;
+pub use signals::{Signal, Signals};
