@@ -13,11 +13,13 @@ use super::sources::Sources;
 use crate::agent::{Agent, Parts};
 use crate::azure::{self, Azure};
 use crate::cli::Global;
-use crate::config::{self, Config, Settings};
+use crate::config::{self, Config, SecretConfig, Settings};
 use crate::exit::Exit;
+use crate::extract::Cut;
 use crate::files::FilesSink;
 use crate::plan::plan;
 use crate::ports::Sink;
+use crate::reference::{Reference, SecretName};
 use crate::secret::Part;
 use crate::{clock, local, process};
 
@@ -132,8 +134,20 @@ fn seed(environment: &Environment) -> u64 {
     digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
-/// A configuration that wants one thing: a name of the configuration, or a reference.
+/// A configuration that wants one thing and publishes nothing: a name of the configuration, or a reference. For a
+/// reference to a vault by its address no configuration is needed.
 pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> Result<Config, Ended> {
-    let _ = what;
-    configuration(global, environment)
+    let nothing = || Written { name: "the environment".to_owned(), text: String::new() };
+    let mut config = meant(&written(global, environment)?.unwrap_or_else(nothing), global, environment)?;
+    config.files.clear();
+    config.secrets.retain(|name, _| name.as_str() == what);
+    if config.secrets.is_empty() {
+        let wrong = |line| Ended::new(Exit::Usage, format!("'{what}' is no name in the configuration, and: {line}"));
+        let reference = Reference::parse(what).map_err(|line| Ended::new(Exit::Usage, line))?;
+        let object = config.object(&reference).map_err(wrong)?;
+        let name = SecretName::parse("value").map_err(wrong)?;
+        let (cut, refresh) = (Cut::default(), config.refresh.interval);
+        config.secrets.insert(name, SecretConfig { reference, object, cut, file: None, refresh, optional: false });
+    }
+    Ok(config)
 }

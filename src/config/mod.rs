@@ -4,14 +4,21 @@
 //! into the other and finds every problem at once, `cloud` knows Azure's clouds and decides what is a vault's host.
 
 pub mod cloud;
+mod de;
+mod node;
+mod raw;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::extract::Cut;
-use crate::reference::{IdentityName, Object, Reference, SecretName};
+use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, VaultName};
 use cloud::Cloud;
+
+pub use node::{Place, Problem};
+pub use validate::{Problems, Settings, load};
 
 /// Everything the agent is told, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +27,10 @@ pub struct Config {
     pub cloud: Cloud,
     /// The identities by name: `default`, and one per vault that has its own.
     pub identities: BTreeMap<IdentityName, Identity>,
+    /// Why there is no identity `default`, when there is none: nothing is wrong with that while nobody needs it.
+    pub no_identity: Option<String>,
+    /// The vaults by alias.
+    pub vaults: BTreeMap<String, Vault>,
     /// A file of PEM certificates trusted besides the system's roots.
     pub ca_file: Option<PathBuf>,
     /// How long `init` keeps trying.
@@ -32,6 +43,48 @@ pub struct Config {
     pub refresh: Refresh,
 }
 
+/// A vault that has an alias.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vault {
+    /// Its host.
+    pub host: VaultHost,
+    /// Who signs in to it.
+    pub identity: IdentityName,
+}
+
+/// The identity of everything that names no other.
+pub const DEFAULT_IDENTITY: &str = "default";
+
+impl Config {
+    /// What is asked for by a reference: alias, cloud and identity resolved.
+    pub fn object(&self, reference: &Reference) -> Result<Object, String> {
+        let (vault, name, version) = match reference {
+            Reference::File(path) => return Ok(Object::File(path.clone())),
+            Reference::Secret { vault, name, version } => (vault, name, version),
+        };
+        let vault = match vault {
+            VaultName::Alias(alias) => self.vaults.get(alias).cloned().ok_or_else(|| self.no_such_alias(alias))?,
+            VaultName::Host(host) => {
+                let host = self.cloud.vault_host(host)?;
+                // A vault that has an alias is the same vault by its address.
+                let known = self.vaults.values().find(|vault| vault.host == host).cloned();
+                known.unwrap_or(Vault { host, identity: IdentityName(DEFAULT_IDENTITY.to_owned()) })
+            }
+        };
+        if let Some(reason) = self.no_identity.as_ref().filter(|_| !self.identities.contains_key(&vault.identity)) {
+            return Err(reason.clone());
+        }
+        let (name, version) = (name.clone(), version.clone());
+        Ok(Object::Secret { identity: vault.identity, vault: vault.host, name, version })
+    }
+
+    fn no_such_alias(&self, alias: &str) -> String {
+        let known: Vec<&str> = self.vaults.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
+        format!("'{alias}' is no alias in 'vaults:': {known}")
+    }
+}
+
 /// How to sign in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
@@ -39,7 +92,7 @@ pub enum Identity {
     Workload(Workload),
 }
 
-/// The parts of a workload identity that the configuration gives; the rest comes from the `AZURE_*` variables.
+/// A workload identity: what the configuration says of it, and the `AZURE_*` variables for the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workload {
     /// The tenant that is asked for tokens: a GUID or a domain.
@@ -74,7 +127,7 @@ pub struct Directory {
     pub dir: PathBuf,
     /// The secrets it shows.
     pub include: Vec<SecretName>,
-    /// The mode of its files: no bit beyond 0550, never for the world.
+    /// The mode of its files: readable by the owner, never writable by the group, nothing for the world.
     pub mode: u32,
     /// The group of its files and generation directories.
     pub group: Option<u32>,

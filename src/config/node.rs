@@ -1,0 +1,289 @@
+//! A YAML document as a small tree that remembers where everything stands.
+//!
+//! Knows YAML; must not know the configuration. Aliases, tags and merge keys are refused: a configuration that is
+//! reviewed should say what it means where it says it. A message never quotes a value: it could be a secret.
+
+use std::collections::BTreeSet;
+
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+
+/// Longer than any configuration, shorter than anything that could hurt.
+const LONGEST_TEXT: usize = 1 << 20;
+const DEEPEST: usize = 32;
+
+/// A place in the text, both from 1; columns count characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The line.
+    pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+/// Something that is wrong at a place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Where.
+    pub place: Place,
+    /// What, and how to mend it.
+    pub message: String,
+}
+
+#[derive(Debug)]
+pub(super) struct Node {
+    /// Tells nodes apart: two may stand at one place.
+    pub(super) id: usize,
+    pub(super) place: Place,
+    pub(super) value: Value,
+}
+
+#[derive(Debug)]
+pub(super) enum Value {
+    Scalar { text: String, plain: bool },
+    List(Vec<Node>),
+    Mapping(Vec<(Node, Node)>),
+}
+
+/// The steps from the root to a node: keys, and numbers of list items.
+pub(super) type Path = Vec<String>;
+
+#[derive(Debug)]
+pub(super) struct Tree {
+    pub(super) root: Node,
+    /// What was cut out because it was wrong: whoever misses it there must not complain again.
+    cut: BTreeSet<Path>,
+}
+
+impl Tree {
+    /// Reads a text. What is wrong with its YAML goes to `problems`; a text that is no YAML at all gives no tree.
+    pub(super) fn parse(text: &str, problems: &mut Vec<Problem>) -> Option<Self> {
+        if text.len() > LONGEST_TEXT {
+            let message = "the configuration is longer than 1 MiB".to_owned();
+            problems.push(Problem { place: Place { line: 1, column: 1 }, message });
+            return None;
+        }
+        let mut builder = Builder { parser: Parser::new_from_str(text), ids: 0, problems, cut: BTreeSet::new() };
+        let root = match builder.document() {
+            Ok(root) => root,
+            Err(problem) => {
+                builder.problems.push(problem);
+                return None;
+            }
+        };
+        Some(Self { root, cut: builder.cut })
+    }
+
+    /// Where the value at the path stands, or the nearest one above it that is there.
+    pub(super) fn place(&self, path: &[&str]) -> Place {
+        let mut node = &self.root;
+        for step in path {
+            let next = match &node.value {
+                Value::Mapping(entries) => {
+                    entries.iter().find(|(key, _)| key.text() == Some(*step)).map(|(_, value)| value)
+                }
+                Value::List(items) => step.parse().ok().and_then(|step: usize| items.get(step)),
+                Value::Scalar { .. } => None,
+            };
+            let Some(next) = next else { break };
+            node = next;
+        }
+        node.place
+    }
+
+    /// Whether something at or above this path was cut out.
+    pub(super) fn was_cut(&self, path: &[&str]) -> bool {
+        let path: Path = path.iter().map(|step| (*step).to_owned()).collect();
+        (1..=path.len()).any(|length| path.get(..length).is_some_and(|path| self.cut.contains(path)))
+    }
+
+    /// Cuts out the smallest entry that has this node as its key or value, and tells its path and where the node stood.
+    /// None when that is the whole document.
+    pub(super) fn cut(&mut self, id: usize) -> Option<(Path, Place)> {
+        let mut path = Path::new();
+        let place = cut_from(&mut self.root, id, &mut path)?;
+        self.cut.insert(path.clone());
+        Some((path, place))
+    }
+}
+
+fn cut_from(node: &mut Node, id: usize, path: &mut Path) -> Option<Place> {
+    match &mut node.value {
+        Value::Scalar { .. } => None,
+        Value::List(items) => {
+            for (number, item) in items.iter_mut().enumerate() {
+                path.push(number.to_string());
+                if let Some(place) = cut_from(item, id, path) {
+                    return Some(place);
+                }
+                if item.id == id {
+                    return Some(items.remove(number).place);
+                }
+                path.pop();
+            }
+            None
+        }
+        Value::Mapping(entries) => {
+            for (number, (key, value)) in entries.iter_mut().enumerate() {
+                path.push(key.text().unwrap_or_default().to_owned());
+                if let Some(place) = cut_from(value, id, path) {
+                    return Some(place);
+                }
+                let place = if key.id == id { key.place } else { value.place };
+                if key.id == id || value.id == id {
+                    entries.remove(number);
+                    return Some(place);
+                }
+                path.pop();
+            }
+            None
+        }
+    }
+}
+
+impl Node {
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar { text, .. } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it is YAML's null (core schema): nothing, `~` or `null`, unquoted.
+    pub(super) fn is_null(&self) -> bool {
+        matches!(&self.value, Value::Scalar { text, plain: true } if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
+    }
+}
+
+struct Builder<'text, 'problems> {
+    parser: Parser<'text, saphyr_parser::StrInput<'text>>,
+    ids: usize,
+    problems: &'problems mut Vec<Problem>,
+    cut: BTreeSet<Path>,
+}
+
+impl<'text> Builder<'text, '_> {
+    fn document(&mut self) -> Result<Node, Problem> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(self.node(&span, Value::Mapping(Vec::new()))),
+                Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
+                event => {
+                    let root = self.build(event, &span, &mut Path::new())?;
+                    self.expect_end()?;
+                    // A configuration that is all comments is an empty one.
+                    return Ok(if root.is_null() { Node { value: Value::Mapping(Vec::new()), ..root } } else { root });
+                }
+            }
+        }
+    }
+
+    fn expect_end(&mut self) -> Result<(), Problem> {
+        loop {
+            let (event, span) = self.next()?;
+            match event {
+                Event::StreamEnd => return Ok(()),
+                Event::DocumentStart(_) => {
+                    return Err(problem(&span, "a second document begins here; a configuration is one document"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn next(&mut self) -> Result<(Event<'text>, Span), Problem> {
+        match self.parser.next() {
+            Some(Ok(event)) => Ok(event),
+            Some(Err(error)) => {
+                let place = Place { line: error.marker().line().max(1), column: error.marker().col() + 1 };
+                Err(Problem { place, message: format!("this is no YAML: {}", error.info()) })
+            }
+            None => Ok((Event::StreamEnd, Span::default())),
+        }
+    }
+
+    fn node(&mut self, span: &Span, value: Value) -> Node {
+        self.ids += 1;
+        Node { id: self.ids, place: place(span), value }
+    }
+
+    fn build(&mut self, event: Event<'text>, span: &Span, path: &mut Path) -> Result<Node, Problem> {
+        if path.len() > DEEPEST {
+            return Err(problem(span, "this is nested too deeply"));
+        }
+        let tag = match &event {
+            Event::Scalar(_, _, _, tag) | Event::SequenceStart(_, tag) | Event::MappingStart(_, tag) => tag.is_some(),
+            _ => false,
+        };
+        if tag {
+            self.refuse(span, path, "a tag has no meaning here: remove it");
+        }
+        match event {
+            Event::Scalar(text, style, _, _) => {
+                let value = Value::Scalar { text: text.into_owned(), plain: style == ScalarStyle::Plain };
+                Ok(self.node(span, value))
+            }
+            Event::Alias(_) => {
+                self.refuse(span, path, "an alias is not followed: write out what it stands for");
+                Ok(self.node(span, Value::Scalar { text: String::new(), plain: true }))
+            }
+            Event::SequenceStart(..) => self.list(span, path),
+            Event::MappingStart(..) => self.mapping(span, path),
+            _ => Err(problem(span, "this is no YAML")),
+        }
+    }
+
+    fn list(&mut self, span: &Span, path: &mut Path) -> Result<Node, Problem> {
+        let mut items = Vec::new();
+        loop {
+            let (event, at) = self.next()?;
+            if event == Event::SequenceEnd {
+                return Ok(self.node(span, Value::List(items)));
+            }
+            path.push(items.len().to_string());
+            items.push(self.build(event, &at, path)?);
+            path.pop();
+        }
+    }
+
+    fn mapping(&mut self, span: &Span, path: &mut Path) -> Result<Node, Problem> {
+        let mut entries: Vec<(Node, Node)> = Vec::new();
+        loop {
+            let (event, at) = self.next()?;
+            if event == Event::MappingEnd {
+                return Ok(self.node(span, Value::Mapping(entries)));
+            }
+            let key = self.build(event, &at, path)?;
+            let Some(text) = key.text().map(str::to_owned) else {
+                return Err(problem(&at, "a key is a word, not a list or mapping"));
+            };
+            path.push(text.clone());
+            let (event, value_at) = self.next()?;
+            let value = self.build(event, &value_at, path)?;
+            if text == "<<" {
+                self.refuse(&at, path, "a merge key is not followed: write out what it stands for");
+            } else if entries.iter().any(|(other, _)| other.text() == Some(&text)) {
+                self.problems.push(problem(&at, "this key stands twice in its mapping: remove one"));
+            } else if !self.cut.contains(path) {
+                entries.push((key, value));
+            }
+            path.pop();
+        }
+    }
+
+    fn refuse(&mut self, span: &Span, path: &Path, message: &str) {
+        self.problems.push(problem(span, message));
+        self.cut.insert(path.clone());
+    }
+}
+
+fn place(span: &Span) -> Place {
+    Place { line: span.start.line().max(1), column: span.start.col() + 1 }
+}
+
+fn problem(span: &Span, message: &str) -> Problem {
+    Problem { place: place(span), message: message.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

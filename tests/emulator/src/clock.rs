@@ -1,0 +1,76 @@
+//! The emulator's own clock, which can be wrong on purpose, and the ways a time is written.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
+
+const HTTP_DATE: &[FormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour repr:24]:[minute]:[second] GMT");
+const ENTRA_TIMESTAMP: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day] [hour repr:24]:[minute]:[second]Z");
+const ENTRA_IN_TEXT: &[FormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour repr:24]:[minute]:[second].0000000Z");
+
+/// The services' clock: the machine's, shifted by a skew in seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    skew: AtomicI64,
+}
+
+impl Clock {
+    /// The services' time in Unix seconds.
+    pub(crate) fn now(&self) -> i64 {
+        true_now() + self.skew.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_skew(&self, seconds: i64) {
+        self.skew.store(seconds, Ordering::Relaxed);
+    }
+}
+
+/// The machine's time in Unix seconds: the clock of the cluster that issues federated tokens.
+pub(crate) fn true_now() -> i64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Writes a time as the `Date` header does.
+pub(crate) fn http_date(seconds: i64) -> String {
+    written(seconds, HTTP_DATE)
+}
+
+/// Writes a time as Entra's `timestamp` member does.
+pub(crate) fn entra_timestamp(seconds: i64) -> String {
+    written(seconds, ENTRA_TIMESTAMP)
+}
+
+/// Writes a time as Entra does inside its messages.
+pub(crate) fn entra_in_text(seconds: i64) -> String {
+    written(seconds, ENTRA_IN_TEXT)
+}
+
+fn written(seconds: i64, format: &[FormatItem<'_>]) -> String {
+    let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(format).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_spelled_as_azure_spells_them() {
+        assert_eq!(http_date(1_685_424_020), "Tue, 30 May 2023 05:20:20 GMT");
+        assert_eq!(entra_timestamp(1_685_424_020), "2023-05-30 05:20:20Z");
+    }
+
+    #[test]
+    fn the_skew_shifts_the_services_clock_only() {
+        let clock = Clock::default();
+        clock.set_skew(-4000);
+        assert!((clock.now() - true_now() + 4000).abs() <= 1);
+    }
+}

@@ -1,0 +1,203 @@
+//! The emulator's life: it starts, its services stop and start again, it ends.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+
+use crate::door::{Door, NewConnections};
+use crate::listener::Listener;
+use crate::log::{Counters, Logged};
+use crate::world::World;
+use crate::{Error, Service, Settings, control};
+
+/// Entra and Key Vault on loopback; dropping it stops everything.
+#[derive(Debug)]
+pub struct Emulator {
+    stage: Arc<Stage>,
+    control: Option<SocketAddr>,
+    /// Taken when the emulator ends.
+    runtime: Option<Runtime>,
+}
+
+/// The running parts, shared with the control port.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) world: Arc<World>,
+    entra: Listener,
+    vault: Listener,
+    handle: tokio::runtime::Handle,
+}
+
+impl Stage {
+    fn listener(&self, service: Service) -> &Listener {
+        match service {
+            Service::Entra => &self.entra,
+            Service::Vault => &self.vault,
+        }
+    }
+
+    pub(crate) fn start(&self, service: Service) -> Result<(), Error> {
+        self.listener(service).start(&self.handle, &self.world)
+    }
+
+    pub(crate) fn stop(&self, service: Service) -> Result<(), Error> {
+        self.listener(service).stop()
+    }
+
+    pub(crate) fn door(&self, service: Service) -> &Door {
+        &self.listener(service).door
+    }
+
+    pub(crate) fn counters(&self) -> Counters {
+        let log = &self.world.log;
+        Counters {
+            entra_connections: self.entra.door.accepted(),
+            entra_tls_connections: self.entra.door.handshakes(),
+            vault_connections: self.vault.door.accepted(),
+            vault_tls_connections: self.vault.door.handshakes(),
+            requests: log.arrived(),
+            in_flight: log.in_flight(),
+            peak_in_flight: log.peak(),
+        }
+    }
+}
+
+impl Emulator {
+    /// Host name of Entra.
+    pub const LOGIN_HOST: &str = "login.localhost";
+    /// DNS suffix of the vaults.
+    pub const VAULT_SUFFIX: &str = "vault.localhost";
+    /// Audience of the vaults' tokens.
+    pub const VAULT_AUDIENCE: &str = "https://vault.localhost";
+
+    /// Starts both services on threads of their own; they listen when this returns.
+    pub fn start(settings: Settings) -> Result<Self, Error> {
+        let entra = TcpListener::bind((settings.address, settings.entra_port))?;
+        let vault = TcpListener::bind((settings.address, settings.vault_port))?;
+        let control = settings.control.map(TcpListener::bind).transpose()?;
+        let (entra_address, vault_address) = (entra.local_addr()?, vault.local_addr()?);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("keyferry-emulator")
+            .enable_all()
+            .build()?;
+        let stage = Arc::new(Stage {
+            world: Arc::new(World::new(settings, entra_address.port(), vault_address.port())?),
+            entra: Listener::new(entra_address, Door::of(Service::Entra)),
+            vault: Listener::new(vault_address, Door::of(Service::Vault)),
+            handle: runtime.handle().clone(),
+        });
+        stage.entra.serve(entra, runtime.handle(), &stage.world)?;
+        stage.vault.serve(vault, runtime.handle(), &stage.world)?;
+        let control = control.map(|socket| control::serve(socket, runtime.handle(), &stage)).transpose()?;
+        Ok(Self { stage, control, runtime: Some(runtime) })
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.stage.world
+    }
+
+    /// The CA's certificate in PEM.
+    pub fn ca_pem(&self) -> &str {
+        &self.world().certificates.ca_pem
+    }
+
+    /// Base URL of Entra, ending in a slash.
+    pub fn authority(&self) -> String {
+        self.world().authority()
+    }
+
+    /// Base URL of a vault, without a slash at the end.
+    pub fn vault_url(&self, vault: &str) -> String {
+        self.world().vault_url(vault)
+    }
+
+    /// Where a service listens.
+    pub fn address(&self, service: Service) -> SocketAddr {
+        self.stage.listener(service).address()
+    }
+
+    /// Where the control port listens, if there is one.
+    pub fn control_address(&self) -> Option<SocketAddr> {
+        self.control
+    }
+
+    /// Closes Entra's listener and all its connections: further ones are refused.
+    pub fn stop_entra(&self) -> Result<(), Error> {
+        self.stage.stop(Service::Entra)
+    }
+
+    /// Listens for Entra again, on the same port.
+    pub fn start_entra(&self) -> Result<(), Error> {
+        self.stage.start(Service::Entra)
+    }
+
+    /// Closes the vaults' listener and all its connections: further ones are refused.
+    pub fn stop_vaults(&self) -> Result<(), Error> {
+        self.stage.stop(Service::Vault)
+    }
+
+    /// Listens for the vaults again, on the same port.
+    pub fn start_vaults(&self) -> Result<(), Error> {
+        self.stage.start(Service::Vault)
+    }
+
+    /// Makes the open connections of a service fall silent for ever without closing them.
+    pub fn freeze_connections(&self, service: Service, new: NewConnections) {
+        self.stage.door(service).freeze(new);
+    }
+
+    /// Serves new connections of a service again; the frozen ones stay dead.
+    pub fn thaw(&self, service: Service) {
+        self.stage.door(service).thaw();
+    }
+
+    /// Number of TCP connections a service has accepted since the start.
+    pub fn connections(&self, service: Service) -> u64 {
+        self.stage.door(service).accepted()
+    }
+
+    /// Number of TLS handshakes a service has completed since the start.
+    pub fn tls_connections(&self, service: Service) -> u64 {
+        self.stage.door(service).handshakes()
+    }
+
+    /// Most requests in flight at once since the start or the last `clear_log`.
+    pub fn peak_concurrency(&self) -> u64 {
+        self.world().log.peak()
+    }
+
+    /// All counts at once.
+    pub fn counters(&self) -> Counters {
+        self.stage.counters()
+    }
+
+    /// The requests since the start or the last `clear_log`, in order of arrival.
+    pub fn requests(&self) -> Vec<Logged> {
+        self.world().log.entries()
+    }
+
+    /// Blocks until the log is as wanted, or for so long; tells whether it is.
+    pub fn wait_until(&self, within: Duration, wanted: impl FnMut(&[Logged]) -> bool) -> bool {
+        self.world().log.wait_until(within, wanted)
+    }
+
+    /// Forgets the requests so far, and the peak.
+    pub fn clear_log(&self) {
+        self.world().log.clear();
+    }
+}
+
+impl Drop for Emulator {
+    fn drop(&mut self) {
+        // A listener that does not close in time dies with the runtime below.
+        self.stage.stop(Service::Entra).unwrap_or_default();
+        self.stage.stop(Service::Vault).unwrap_or_default();
+        if let Some(runtime) = self.runtime.take() {
+            // Unlike a plain drop this is allowed inside another runtime.
+            runtime.shutdown_background();
+        }
+    }
+}

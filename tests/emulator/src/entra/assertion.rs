@@ -1,0 +1,165 @@
+//! Federated tokens: the cluster that signs them, and how Entra reads one that it is shown.
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, UnparsedPublicKey,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::directory::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_SUBJECT};
+use crate::{Error, clock, random};
+
+const KEY_ID: &str = "emulator-cluster-key";
+
+/// A federated token to mint; the default is one the default app accepts for an hour.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Assertion {
+    /// The service account.
+    pub subject: String,
+    /// The cluster's issuer.
+    pub issuer: String,
+    /// Whom the token is for.
+    pub audience: String,
+    /// Seconds from the true time to the token's issue; negative is in the past.
+    pub issued_at: i64,
+    /// Seconds from issue to expiry.
+    pub lifetime: i64,
+    /// Sign with a key that the issuer does not publish.
+    pub foreign_key: bool,
+}
+
+impl Default for Assertion {
+    fn default() -> Self {
+        Self {
+            subject: DEFAULT_SUBJECT.to_owned(),
+            issuer: DEFAULT_ISSUER.to_owned(),
+            audience: DEFAULT_AUDIENCE.to_owned(),
+            issued_at: 0,
+            lifetime: 3600,
+            foreign_key: false,
+        }
+    }
+}
+
+/// What a well-formed, well-signed federated token says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Claims {
+    pub(crate) issuer: String,
+    pub(crate) subject: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) not_before: i64,
+    pub(crate) expires: i64,
+}
+
+/// Why a federated token could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    Malformed,
+    Signature,
+}
+
+/// The Kubernetes cluster whose tokens Entra trusts, with a key of its own.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    key: EcdsaKeyPair,
+    foreign: EcdsaKeyPair,
+}
+
+impl Cluster {
+    pub(crate) fn new() -> Result<Self, Error> {
+        let key = || EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING);
+        Ok(Self { key: key()?, foreign: key()? })
+    }
+
+    /// Mints a token shaped like a projected service account token.
+    pub(crate) fn mint(&self, assertion: &Assertion) -> Result<String, Error> {
+        let issued = clock::true_now() + assertion.issued_at;
+        let mut parts = assertion.subject.split(':').skip(2);
+        let (namespace, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let header = json!({"alg": "ES256", "kid": KEY_ID, "typ": "JWT"});
+        let claims = json!({
+            "aud": [assertion.audience],
+            "exp": issued + assertion.lifetime,
+            "iat": issued,
+            "iss": assertion.issuer,
+            "jti": random::guid(),
+            "kubernetes.io": {"namespace": namespace, "serviceaccount": {"name": account}},
+            "nbf": issued,
+            "sub": assertion.subject,
+        });
+        let encoded = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+        let signed = format!("{}.{}", encoded(&header), encoded(&claims));
+        let key = if assertion.foreign_key { &self.foreign } else { &self.key };
+        let signature = key.sign(&SystemRandom::new(), signed.as_bytes())?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+
+    /// Reads a token; blanks or a line break around it make it malformed, as they do in Azure.
+    pub(crate) fn read(&self, token: &str) -> Result<Claims, Unreadable> {
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header, claims, signature] = parts.as_slice() else {
+            return Err(Unreadable::Malformed);
+        };
+        let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable::Malformed);
+        let object = |part: &str| -> Result<Value, Unreadable> {
+            serde_json::from_slice(&decoded(part)?).map_err(|_| Unreadable::Malformed)
+        };
+        let (header, content, signature) = (object(header)?, object(claims)?, decoded(signature)?);
+        if header["alg"] != "ES256" {
+            return Err(Unreadable::Malformed);
+        }
+        let signed = &token[..token.rfind('.').unwrap_or_default()];
+        UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key.public_key().as_ref())
+            .verify(signed.as_bytes(), &signature)
+            .map_err(|_| Unreadable::Signature)?;
+        claims_of(&content).ok_or(Unreadable::Malformed)
+    }
+}
+
+fn claims_of(content: &Value) -> Option<Claims> {
+    let audiences = match &content["aud"] {
+        Value::String(one) => vec![one.clone()],
+        Value::Array(several) => several.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
+        _ => return None,
+    };
+    Some(Claims {
+        issuer: content["iss"].as_str()?.to_owned(),
+        subject: content["sub"].as_str()?.to_owned(),
+        audiences,
+        not_before: content["nbf"].as_i64()?,
+        expires: content["exp"].as_i64()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_minted_token_reads_back() {
+        let cluster = Cluster::new().unwrap();
+        let token = cluster.mint(&Assertion { lifetime: 600, issued_at: -60, ..Default::default() }).unwrap();
+        let claims = cluster.read(&token).unwrap();
+        assert_eq!(claims.subject, DEFAULT_SUBJECT);
+        assert_eq!(claims.expires - claims.not_before, 600);
+    }
+
+    #[test]
+    fn a_foreign_key_and_a_changed_token_do_not_verify() {
+        let cluster = Cluster::new().unwrap();
+        let foreign = cluster.mint(&Assertion { foreign_key: true, ..Default::default() }).unwrap();
+        assert_eq!(cluster.read(&foreign), Err(Unreadable::Signature));
+    }
+
+    #[test]
+    fn a_line_break_behind_the_token_is_malformed() {
+        let cluster = Cluster::new().unwrap();
+        let token = cluster.mint(&Assertion::default()).unwrap();
+        for wrong in [format!("{token}\n"), format!(" {token}"), String::new(), "a.b".to_owned()] {
+            assert_eq!(cluster.read(&wrong), Err(Unreadable::Malformed), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The token endpoint: the checks of a client-credentials request, in order, and what it is granted.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use super::assertion::{Claims, Unreadable};
+use super::directory::App;
+use super::refusal::EntraRefusal;
+use crate::answer::{self, Answer};
+use crate::exchange::Arrived;
+use crate::random;
+use crate::world::World;
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The form of a token request.
+#[derive(Debug)]
+pub(crate) struct TokenRequest(HashMap<String, String>);
+
+impl TokenRequest {
+    pub(crate) fn read(body: &[u8]) -> Self {
+        Self(form_urlencoded::parse(body).into_owned().collect())
+    }
+
+    /// A parameter, unless it is missing or empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// SHA-256 of the assertion in hex, so that a log can tell assertions apart without holding one.
+    pub(crate) fn assertion_digest(&self) -> Option<String> {
+        self.get("client_assertion").map(|assertion| random::hex(digest(&SHA256, assertion.as_bytes()).as_ref()))
+    }
+
+    fn needs(&self, name: &str) -> Result<&str, EntraRefusal> {
+        self.get(name).ok_or_else(|| EntraRefusal::missing_parameter(name))
+    }
+}
+
+/// Answers a token request.
+pub(crate) fn answer(world: &World, arrived: &Arrived, tenant: &str) -> Answer {
+    let request = TokenRequest::read(&arrived.body);
+    match audience_granted(world, &request, tenant) {
+        Ok((client, audience)) => grant(world, arrived, &request, tenant, client, audience),
+        Err(refusal) => refusal.answer(world, arrived),
+    }
+}
+
+fn grant(
+    world: &World,
+    arrived: &Arrived,
+    request: &TokenRequest,
+    tenant: &str,
+    client: &str,
+    audience: &str,
+) -> Answer {
+    let lifetime = world.token_lifetime();
+    let now = world.clock.now();
+    let (token, number) = world.access_tokens.with(|tokens| tokens.issue(tenant, client, audience, now, lifetime));
+    world.log.amend(arrived.number, |entry| entry.token = Some(number));
+    let mut body = json!({"token_type": "Bearer", "expires_in": lifetime, "ext_expires_in": lifetime});
+    // Asking for continuous access evaluation is what makes Entra suggest a time to refresh.
+    if request.get("claims").is_some_and(|claims| claims.contains("CP1")) {
+        body["refresh_in"] = Value::from(lifetime / 2);
+    }
+    body["access_token"] = Value::from(token);
+    answer::json(StatusCode::OK, &body)
+}
+
+/// Makes all the checks; gives the client and the audience its token is to be for.
+fn audience_granted<'a>(
+    world: &World,
+    request: &'a TokenRequest,
+    tenant: &str,
+) -> Result<(&'a str, &'a str), EntraRefusal> {
+    if !world.directory.with(|directory| directory.has_tenant(tenant)) {
+        return Err(EntraRefusal::unknown_tenant(tenant));
+    }
+    let grant = request.needs("grant_type")?;
+    if grant != "client_credentials" {
+        return Err(EntraRefusal::unsupported_grant(grant));
+    }
+    let client = request.needs("client_id")?;
+    let credentials = world.directory.with(|directory| directory.credentials(tenant, client));
+    if credentials.is_empty() {
+        return Err(EntraRefusal::unknown_app(client, tenant));
+    }
+    let Some(assertion) = request.get("client_assertion") else {
+        return Err(EntraRefusal::no_credential());
+    };
+    if request.needs("client_assertion_type")? != ASSERTION_TYPE {
+        return Err(EntraRefusal::no_credential());
+    }
+    let audience = audience_of(request.needs("scope")?)?;
+    let claims = world.cluster.read(assertion).map_err(|unreadable| match unreadable {
+        Unreadable::Malformed => EntraRefusal::malformed_assertion(),
+        Unreadable::Signature => EntraRefusal::bad_signature(),
+    })?;
+    check_trust(&credentials, &claims)?;
+    let now = world.clock.now();
+    if now < claims.not_before || now >= claims.expires {
+        return Err(EntraRefusal::outside_its_time(now, claims.not_before, claims.expires));
+    }
+    Ok((client, audience))
+}
+
+/// The one audience of a v2 scope; a slash it ends in stays, for the vault to object to.
+fn audience_of(scope: &str) -> Result<&str, EntraRefusal> {
+    let audience = scope.strip_suffix("/.default").filter(|audience| {
+        audience.contains("://") && !audience.contains(char::is_whitespace) && !audience.ends_with("://")
+    });
+    audience.ok_or_else(|| EntraRefusal::invalid_scope(scope))
+}
+
+/// Finds a federated credential for what the assertion claims; everything is compared to the letter.
+fn check_trust(credentials: &[App], claims: &Claims) -> Result<(), EntraRefusal> {
+    let of_issuer: Vec<&App> = credentials.iter().filter(|app| app.issuer == claims.issuer).collect();
+    if of_issuer.is_empty() {
+        return Err(EntraRefusal::no_match(700_211, "issuer", &claims.issuer));
+    }
+    let of_audience: Vec<&App> = of_issuer.into_iter().filter(|app| claims.audiences.contains(&app.audience)).collect();
+    if of_audience.is_empty() {
+        return Err(EntraRefusal::no_match(700_212, "audience", &claims.audiences.join(", ")));
+    }
+    if of_audience.iter().any(|app| app.subject == claims.subject) {
+        return Ok(());
+    }
+    let but_for_case = of_audience.iter().any(|app| app.subject.eq_ignore_ascii_case(&claims.subject));
+    let code = if but_for_case { 7_002_138 } else { 700_213 };
+    Err(EntraRefusal::no_match(code, "subject", &claims.subject))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_names_exactly_one_audience() {
+        assert_eq!(audience_of("https://vault.localhost/.default").unwrap(), "https://vault.localhost");
+        assert_eq!(audience_of("https://vault.localhost//.default").unwrap(), "https://vault.localhost/");
+        for wrong in ["https://vault.localhost", ".default", "/.default", "https://a/.default https://b/.default"] {
+            assert_eq!(audience_of(wrong).unwrap_err().code, 70011, "{wrong}");
+        }
+    }
+}

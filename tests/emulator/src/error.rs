@@ -1,0 +1,24 @@
+//! What can go wrong while the emulator starts or listens.
+
+/// Why the emulator could not start or listen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A socket or thread could not be had.
+    #[error("cannot listen: {0}")]
+    Io(#[from] std::io::Error),
+    /// The CA or the leaf could not be made.
+    #[error("cannot make certificates: {0}")]
+    Certificates(#[from] rcgen::Error),
+    /// The certificates do not suit TLS.
+    #[error("cannot set up TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The library of cryptography refused.
+    #[error("cannot make a key: {0}")]
+    Key(#[from] aws_lc_rs::error::Unspecified),
+    /// The library of cryptography refused its own key.
+    #[error("cannot read a key: {0}")]
+    KeyRejected(#[from] aws_lc_rs::error::KeyRejected),
+    /// A listener did not close in time.
+    #[error("a listener did not close within 10 s")]
+    NotClosed,
+}

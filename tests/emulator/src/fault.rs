@@ -1,0 +1,343 @@
+//! Faults on demand: what they do, which requests they hit, and how often.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Refusal, Service};
+
+/// What a request is for; a fault can be limited to one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// A token of Entra.
+    Token,
+    /// One secret, latest or by version.
+    Get,
+    /// The vault's secrets.
+    List,
+    /// One secret's versions.
+    ListVersions,
+    /// Anything else.
+    Other,
+}
+
+/// A way to treat a request other than honestly.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Misbehaviour {
+    /// 429, with `Retry-After` exactly as given, if given.
+    Throttle {
+        /// Text of the header: seconds, a date, or something hostile.
+        retry_after: Option<String>,
+    },
+    /// Any status with the service's own error body.
+    Status {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// 502 with an HTML page, as from a gateway.
+    HtmlBadGateway,
+    /// The honest answer after a delay.
+    Slow {
+        /// How long to wait; `delay_ms` in JSON.
+        #[serde(rename = "delay_ms", deserialize_with = "milliseconds")]
+        delay: Duration,
+    },
+    /// The honest answer, made once the fault is cleared: a barrier for tests.
+    Hold,
+    /// The request is read and never answered; the connection lives on.
+    NeverAnswer,
+    /// The TCP connection is accepted and nothing is ever said, not even TLS.
+    NoTls,
+    /// The honest headers with half of the body, then the end.
+    CutBody,
+    /// The connection is reset instead of an answer.
+    Reset,
+    /// 302 to another URL.
+    Redirect {
+        /// The `Location`.
+        to: String,
+    },
+    /// Exactly this answer, without the headers the service would add.
+    Raw {
+        /// The HTTP status.
+        status: u16,
+        /// Header names and values.
+        #[serde(default)]
+        headers: Vec<(String, String)>,
+        /// The body.
+        #[serde(default)]
+        body: String,
+    },
+    /// The honest JSON answer with one member replaced or added.
+    Member {
+        /// JSON pointer to the member, such as `/attributes/exp`.
+        at: String,
+        /// What to put there.
+        value: Value,
+    },
+    /// 200 with a JSON body of this many bytes, sent without a length.
+    HugeBody {
+        /// Size of the body.
+        bytes: u64,
+    },
+    /// 401 AKV10046 for a token that is good: a fault the service is known to have now and then.
+    SigningKeyUnresolved,
+    /// 403 with this inner code.
+    Forbidden {
+        /// Why the vault refuses.
+        refusal: Refusal,
+    },
+    /// An error of Entra's.
+    EntraError {
+        /// The HTTP status.
+        status: u16,
+        /// The `error` member.
+        error: String,
+        /// The AADSTS number.
+        code: u64,
+        /// The text behind the number.
+        message: String,
+    },
+}
+
+fn milliseconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+/// A misbehaviour and the requests it hits.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Fault {
+    /// The service it is in.
+    pub service: Service,
+    /// Only this vault.
+    #[serde(default)]
+    pub vault: Option<String>,
+    /// Only this secret.
+    #[serde(default)]
+    pub secret: Option<String>,
+    /// Only this operation.
+    #[serde(default)]
+    pub operation: Option<Operation>,
+    /// Only requests with, or without, a bearer token.
+    #[serde(default)]
+    pub bearer: Option<bool>,
+    /// How often it still strikes; none is until cleared.
+    #[serde(default)]
+    pub remaining: Option<u64>,
+    /// Strikes each n-th matching request only; 0 and 1 are each one.
+    #[serde(default)]
+    pub every: u64,
+    /// What it does.
+    #[serde(flatten)]
+    pub misbehaviour: Misbehaviour,
+}
+
+impl Fault {
+    /// A fault of a service that strikes each request until cleared.
+    pub fn new(service: Service, misbehaviour: Misbehaviour) -> Self {
+        Self {
+            service,
+            vault: None,
+            secret: None,
+            operation: None,
+            bearer: None,
+            remaining: None,
+            every: 1,
+            misbehaviour,
+        }
+    }
+
+    /// A fault of Entra's that strikes each request until cleared.
+    pub fn entra(misbehaviour: Misbehaviour) -> Self {
+        Self::new(Service::Entra, misbehaviour)
+    }
+
+    /// A fault of every vault that strikes each request until cleared.
+    pub fn vault(misbehaviour: Misbehaviour) -> Self {
+        Self::new(Service::Vault, misbehaviour)
+    }
+
+    /// Limits it to one vault.
+    pub fn of_vault(mut self, vault: &str) -> Self {
+        self.vault = Some(vault.to_owned());
+        self
+    }
+
+    /// Limits it to one secret.
+    pub fn of_secret(mut self, secret: &str) -> Self {
+        self.secret = Some(secret.to_owned());
+        self
+    }
+
+    /// Limits it to one operation.
+    pub fn of_operation(mut self, operation: Operation) -> Self {
+        self.operation = Some(operation);
+        self
+    }
+
+    /// Limits it to requests that carry a bearer token, or to those that do not.
+    pub fn with_bearer(mut self, bearer: bool) -> Self {
+        self.bearer = Some(bearer);
+        self
+    }
+
+    /// Lets it strike so many times only.
+    pub fn times(mut self, times: u64) -> Self {
+        self.remaining = Some(times);
+        self
+    }
+
+    /// Lets it strike each n-th matching request only.
+    pub fn every(mut self, nth: u64) -> Self {
+        self.every = nth;
+        self
+    }
+
+    fn matches(&self, hit: &Hit<'_>) -> bool {
+        let same = |wanted: &Option<String>, had: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| had.is_some_and(|had| wanted.eq_ignore_ascii_case(had)))
+        };
+        self.service == hit.service
+            && same(&self.vault, hit.vault)
+            && match hit.request {
+                None => matches!(self.misbehaviour, Misbehaviour::NoTls),
+                Some(request) => {
+                    !matches!(self.misbehaviour, Misbehaviour::NoTls)
+                        && same(&self.secret, request.secret)
+                        && self.operation.is_none_or(|operation| operation == request.operation)
+                        && self.bearer.is_none_or(|bearer| bearer == request.bearer)
+                }
+            }
+    }
+}
+
+/// Names an installed fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct FaultId(u64);
+
+/// What a fault may hit: a new connection, or a request on one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hit<'a> {
+    pub(crate) service: Service,
+    pub(crate) vault: Option<&'a str>,
+    pub(crate) request: Option<HitRequest<'a>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct HitRequest<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) secret: Option<&'a str>,
+    pub(crate) bearer: bool,
+}
+
+#[derive(Debug)]
+struct Installed {
+    id: FaultId,
+    fault: Fault,
+    matched: u64,
+    cleared: CancellationToken,
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        self.cleared.cancel();
+    }
+}
+
+/// A fault that strikes a request.
+#[derive(Debug)]
+pub(crate) struct Strike {
+    pub(crate) id: FaultId,
+    pub(crate) misbehaviour: Misbehaviour,
+    /// Cancelled when the fault is cleared.
+    pub(crate) cleared: CancellationToken,
+}
+
+/// The faults in force, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    installed: Vec<Installed>,
+    last: u64,
+}
+
+impl Faults {
+    pub(crate) fn install(&mut self, fault: Fault) -> FaultId {
+        self.last += 1;
+        let id = FaultId(self.last);
+        self.installed.push(Installed { id, fault, matched: 0, cleared: CancellationToken::new() });
+        id
+    }
+
+    pub(crate) fn clear(&mut self, id: FaultId) {
+        self.installed.retain(|installed| installed.id != id);
+    }
+
+    pub(crate) fn clear_all(&mut self) {
+        self.installed.clear();
+    }
+
+    /// Finds the oldest fault that strikes now, and counts the strike.
+    pub(crate) fn strike(&mut self, hit: &Hit<'_>) -> Option<Strike> {
+        for installed in &mut self.installed {
+            if installed.fault.remaining == Some(0) || !installed.fault.matches(hit) {
+                continue;
+            }
+            installed.matched += 1;
+            if installed.fault.every > 1 && !installed.matched.is_multiple_of(installed.fault.every) {
+                continue;
+            }
+            if let Some(remaining) = &mut installed.fault.remaining {
+                *remaining -= 1;
+            }
+            return Some(Strike {
+                id: installed.id,
+                misbehaviour: installed.fault.misbehaviour.clone(),
+                cleared: installed.cleared.clone(),
+            });
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn get(secret: &str) -> Hit<'_> {
+        let request = HitRequest { operation: Operation::Get, secret: Some(secret), bearer: true };
+        Hit { service: Service::Vault, vault: Some("demo"), request: Some(request) }
+    }
+
+    #[test]
+    fn a_counted_fault_strikes_that_often() {
+        let mut faults = Faults::default();
+        faults.install(Fault::vault(Misbehaviour::Reset).of_secret("A").times(2));
+        let struck: Vec<bool> =
+            ["a", "b", "a", "a"].iter().map(|secret| faults.strike(&get(secret)).is_some()).collect();
+        assert_eq!(struck, [true, false, true, false]);
+    }
+
+    #[test]
+    fn an_nth_fault_strikes_each_nth_match() {
+        let mut faults = Faults::default();
+        let id = faults.install(Fault::vault(Misbehaviour::Reset).every(3));
+        let mut strikes = || faults.strike(&get("a")).is_some();
+        assert_eq!([strikes(), strikes(), strikes(), strikes()], [false, false, true, false]);
+        faults.clear(id);
+        assert!((0..3).all(|_| faults.strike(&get("a")).is_none()));
+    }
+
+    #[test]
+    fn a_fault_reads_from_one_flat_json_object() {
+        let fault: Fault =
+            serde_json::from_str(r#"{"service":"vault","remaining":2,"kind":"slow","delay_ms":30}"#).unwrap();
+        assert_eq!(
+            fault,
+            Fault { every: 0, ..Fault::vault(Misbehaviour::Slow { delay: Duration::from_millis(30) }).times(2) }
+        );
+    }
+}

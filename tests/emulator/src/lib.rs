@@ -1,0 +1,39 @@
+//! Entra's token endpoint and Azure Key Vault on loopback, over real TLS, with faults on demand.
+//!
+//! Built from what Azure documents and was seen to send, never from keyferry's own code:
+//! an emulator that shared the agent's code would share its misreadings.
+#![doc = ""]
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod certificates;
+mod clock;
+mod connection;
+mod control;
+mod door;
+mod emulator;
+mod entra;
+mod error;
+mod exchange;
+mod fault;
+mod guarded;
+mod listener;
+mod log;
+mod misbehave;
+mod random;
+mod service;
+mod settings;
+mod steering;
+mod vault;
+mod wire;
+mod world;
+
+pub use door::NewConnections;
+pub use emulator::Emulator;
+pub use entra::{App, Assertion, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAULT_SUBJECT, DEFAULT_TENANT};
+pub use error::Error;
+pub use fault::{Fault, FaultId, Misbehaviour, Operation};
+pub use log::{Counters, Logged};
+pub use service::Service;
+pub use settings::Settings;
+pub use vault::{Permission, Refusal, SecretSpec};

@@ -1,0 +1,52 @@
+//! What is chosen at start and does not change.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// How the emulator is to run; the default suits most tests.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Settings {
+    /// Address to listen on, `127.0.0.1` by default.
+    pub address: IpAddr,
+    /// Port of Entra; 0 takes a free one.
+    pub entra_port: u16,
+    /// Port of the vaults; 0 takes a free one.
+    pub vault_port: u16,
+    /// Port that vault URLs and `nextLink` name, when something maps it to `vault_port`.
+    ///
+    /// The official SDKs compare the vault's host with the challenge's, so some work on port 443 only.
+    pub shown_vault_port: Option<u16>,
+    /// Where to serve the control port, if at all.
+    pub control: Option<SocketAddr>,
+    /// Offer HTTP/2 besides HTTP/1.1.
+    pub http2: bool,
+    /// Time every request takes at least.
+    pub latency: Duration,
+    /// Give the default app get and list on every vault.
+    pub default_access: bool,
+    /// Put an empty page with a `nextLink` behind every full one.
+    pub empty_pages: bool,
+    /// Part Entra's `error_description` with line breaks, as until 2023, instead of blanks.
+    pub line_breaks: bool,
+    /// Seconds an access token lasts.
+    pub token_lifetime: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            entra_port: 0,
+            vault_port: 0,
+            shown_vault_port: None,
+            control: None,
+            http2: true,
+            latency: Duration::ZERO,
+            default_access: true,
+            empty_pages: false,
+            line_breaks: false,
+            token_lifetime: 86_399,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What a test may change while the services run.
+
+use std::sync::atomic::Ordering;
+
+use crate::fault::{Fault, FaultId};
+use crate::vault::{Permission, Refusal, Rule, SecretSpec};
+use crate::{App, Assertion, DEFAULT_TENANT, Emulator};
+
+/// Identities.
+impl Emulator {
+    /// Adds an app, or another federated credential of one; it may read nothing until allowed to.
+    pub fn add_app(&self, app: App) {
+        self.world().directory.with(|directory| directory.add(app));
+    }
+
+    /// Mints a federated token, as the cluster would project it into a pod.
+    #[expect(clippy::expect_used, reason = "signing with a key made at start fails for want of memory only")]
+    pub fn federated_token(&self, assertion: &Assertion) -> String {
+        self.world().cluster.mint(assertion).expect("the cluster's key signs")
+    }
+
+    /// Lets a client do something in a vault, or with one of its secrets only.
+    pub fn allow(&self, client: &str, vault: &str, permission: Permission, secret: Option<&str>) {
+        self.rule(client, vault, permission, secret, None);
+    }
+
+    /// Forbids a client something in a vault, or with one of its secrets only, for the reason given.
+    pub fn deny(&self, client: &str, vault: &str, permission: Permission, secret: Option<&str>, refusal: Refusal) {
+        self.rule(client, vault, permission, secret, Some(refusal));
+    }
+
+    fn rule(&self, client: &str, vault: &str, permission: Permission, secret: Option<&str>, refusal: Option<Refusal>) {
+        let rule = Rule {
+            client: client.to_owned(),
+            vault: Some(vault.to_owned()),
+            permission: Some(permission),
+            secret: secret.map(str::to_owned),
+            refusal,
+        };
+        self.world().rules.with(|rules| rules.add(rule));
+    }
+}
+
+/// Vaults and secrets.
+impl Emulator {
+    /// Adds a vault of the default tenant, unless it exists.
+    pub fn add_vault(&self, vault: &str) {
+        self.add_vault_in(vault, DEFAULT_TENANT);
+    }
+
+    /// Adds a vault of a tenant, or moves it there.
+    pub fn add_vault_in(&self, vault: &str, tenant: &str) {
+        self.world().vaults.with(|vaults| {
+            vaults.add(vault, tenant);
+        });
+    }
+
+    /// Puts a new version of a plain secret, adding the vault if need be, and gives the version's id.
+    pub fn put_secret(&self, vault: &str, name: &str, value: &str) -> String {
+        self.put_secret_with(vault, SecretSpec::new(name, value))
+    }
+
+    /// Puts a new version of a secret, adding the vault if need be, and gives the version's id.
+    pub fn put_secret_with(&self, vault: &str, spec: SecretSpec) -> String {
+        self.world().put_secret(vault, spec)
+    }
+
+    /// Changes the latest version of a secret, or the one named, in place; tells whether there is one.
+    pub fn update_secret(
+        &self,
+        vault: &str,
+        name: &str,
+        version: Option<&str>,
+        change: impl FnOnce(&mut SecretSpec),
+    ) -> bool {
+        let now = self.world().clock.now();
+        self.world()
+            .vaults
+            .with(|vaults| vaults.find_mut(vault).is_some_and(|vault| vault.change(name, version, now, change)))
+    }
+
+    /// Deletes a secret with all its versions; tells whether there was one.
+    pub fn delete_secret(&self, vault: &str, name: &str) -> bool {
+        self.world().vaults.with(|vaults| vaults.find_mut(vault).is_some_and(|vault| vault.delete(name)))
+    }
+
+    /// Puts an empty page with a `nextLink` behind every full one, or stops doing so.
+    pub fn set_empty_pages(&self, empty_pages: bool) {
+        self.world().empty_pages.store(empty_pages, Ordering::Relaxed);
+    }
+}
+
+/// Faults, time and tokens.
+impl Emulator {
+    /// Puts a fault in force.
+    pub fn fault(&self, fault: Fault) -> FaultId {
+        self.world().faults.with(|faults| faults.install(fault))
+    }
+
+    /// Ends a fault; requests it holds are answered now.
+    pub fn clear_fault(&self, id: FaultId) {
+        self.world().faults.with(|faults| faults.clear(id));
+    }
+
+    /// Ends all faults; requests they hold are answered now.
+    pub fn clear_faults(&self) {
+        self.world().faults.with(crate::fault::Faults::clear_all);
+    }
+
+    /// Shifts the services' clock against the machine's.
+    pub fn set_clock_skew(&self, seconds: i64) {
+        self.world().clock.set_skew(seconds);
+    }
+
+    /// Sets how many seconds the access tokens issued from now on last.
+    pub fn set_token_lifetime(&self, seconds: i64) {
+        self.world().set_token_lifetime(seconds);
+    }
+
+    /// Makes every access token issued so far answer 401 as expired.
+    pub fn revoke_tokens(&self) {
+        self.world().access_tokens.with(crate::entra::AccessTokens::revoke_all);
+    }
+}

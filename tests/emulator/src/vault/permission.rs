@@ -1,0 +1,119 @@
+//! Who may do what in which vault, and what he is told if he may not.
+
+use serde::{Deserialize, Serialize};
+
+use super::refusal::VaultRefusal;
+use crate::DEFAULT_CLIENT;
+
+/// What an identity may do with secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// Read values.
+    Get,
+    /// List secrets and versions.
+    List,
+}
+
+/// Why a vault answers 403: its inner codes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Refusal {
+    /// No role assignment.
+    #[default]
+    ForbiddenByRbac,
+    /// No access policy.
+    AccessDenied,
+    /// The firewall does not know the address.
+    ForbiddenByFirewall,
+    /// Public access is off.
+    ForbiddenByConnection,
+    /// The version is disabled.
+    SecretDisabled,
+}
+
+/// Grants and denials; of those that match, the last one counts.
+#[derive(Debug)]
+pub(crate) struct Rules(Vec<Rule>);
+
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) client: String,
+    /// None is every vault.
+    pub(crate) vault: Option<String>,
+    /// None is every permission.
+    pub(crate) permission: Option<Permission>,
+    /// None is the whole vault; a rule for one secret says nothing about listing the vault.
+    pub(crate) secret: Option<String>,
+    /// None is a grant.
+    pub(crate) refusal: Option<Refusal>,
+}
+
+impl Rules {
+    pub(crate) fn new(default_access: bool) -> Self {
+        let everything =
+            Rule { client: DEFAULT_CLIENT.to_owned(), vault: None, permission: None, secret: None, refusal: None };
+        Self(if default_access { vec![everything] } else { Vec::new() })
+    }
+
+    pub(crate) fn add(&mut self, rule: Rule) {
+        self.0.push(rule);
+    }
+
+    pub(crate) fn check(
+        &self,
+        client: &str,
+        vault: &str,
+        permission: Permission,
+        secret: Option<&str>,
+    ) -> Result<(), VaultRefusal> {
+        let covers = |limit: &Option<String>, asked: Option<&str>| {
+            limit.as_deref().is_none_or(|limit| asked.is_some_and(|asked| limit.eq_ignore_ascii_case(asked)))
+        };
+        let applies = |rule: &&Rule| {
+            rule.client.eq_ignore_ascii_case(client)
+                && covers(&rule.vault, Some(vault))
+                && rule.permission.is_none_or(|one| one == permission)
+                && covers(&rule.secret, secret)
+        };
+        match self.0.iter().rfind(applies) {
+            Some(Rule { refusal: None, .. }) => Ok(()),
+            Some(Rule { refusal: Some(refusal), .. }) => Err(VaultRefusal::Forbidden(*refusal)),
+            None => Err(VaultRefusal::Forbidden(Refusal::default())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(secret: Option<&str>, permission: Permission, refusal: Option<Refusal>) -> Rule {
+        Rule {
+            client: "c".to_owned(),
+            vault: Some("v".to_owned()),
+            permission: Some(permission),
+            secret: secret.map(str::to_owned),
+            refusal,
+        }
+    }
+
+    #[test]
+    fn the_last_rule_that_matches_counts() {
+        let mut rules = Rules::new(true);
+        rules.add(rule(None, Permission::Get, None));
+        rules.add(rule(Some("b"), Permission::Get, Some(Refusal::AccessDenied)));
+        assert_eq!(rules.check("C", "V", Permission::Get, Some("a")), Ok(()));
+        assert_eq!(
+            rules.check("c", "v", Permission::Get, Some("B")),
+            Err(VaultRefusal::Forbidden(Refusal::AccessDenied))
+        );
+    }
+
+    #[test]
+    fn a_grant_for_one_secret_does_not_let_the_vault_be_listed() {
+        let mut rules = Rules::new(true);
+        rules.add(rule(Some("a"), Permission::List, None));
+        assert!(rules.check("c", "v", Permission::List, None).is_err());
+        assert!(rules.check(DEFAULT_CLIENT, "v", Permission::List, None).is_ok());
+    }
+}

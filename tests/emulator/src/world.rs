@@ -1,0 +1,106 @@
+//! All that the two services know, shared by every request.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use crate::certificates::Certificates;
+use crate::clock::{self, Clock};
+use crate::entra::{AccessTokens, Cluster, Directory};
+use crate::fault::Faults;
+use crate::guarded::Guarded;
+use crate::log::Log;
+use crate::vault::{Rules, Vaults};
+use crate::{DEFAULT_TENANT, Emulator, Error, SecretSpec, Settings};
+
+/// The state of the emulator.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) settings: Settings,
+    entra_port: u16,
+    vault_port: u16,
+    pub(crate) certificates: Certificates,
+    pub(crate) clock: Clock,
+    pub(crate) cluster: Cluster,
+    pub(crate) directory: Guarded<Directory>,
+    pub(crate) access_tokens: Guarded<AccessTokens>,
+    pub(crate) vaults: Guarded<Vaults>,
+    pub(crate) rules: Guarded<Rules>,
+    pub(crate) faults: Guarded<Faults>,
+    pub(crate) log: Log,
+    token_lifetime: AtomicI64,
+    pub(crate) empty_pages: AtomicBool,
+}
+
+impl World {
+    pub(crate) fn new(settings: Settings, entra_port: u16, vault_port: u16) -> Result<Self, Error> {
+        let names = vec![Emulator::LOGIN_HOST.to_owned(), format!("*.{}", Emulator::VAULT_SUFFIX)];
+        Ok(Self {
+            entra_port,
+            vault_port,
+            certificates: Certificates::make(names, settings.http2)?,
+            clock: Clock::default(),
+            cluster: Cluster::new()?,
+            directory: Guarded::new(Directory::with_default_app()),
+            access_tokens: Guarded::default(),
+            vaults: Guarded::default(),
+            rules: Guarded::new(Rules::new(settings.default_access)),
+            faults: Guarded::default(),
+            log: Log::new(),
+            token_lifetime: AtomicI64::new(settings.token_lifetime),
+            empty_pages: AtomicBool::new(settings.empty_pages),
+            settings,
+        })
+    }
+
+    /// Host and port of Entra.
+    pub(crate) fn authority_host(&self) -> String {
+        with_port(Emulator::LOGIN_HOST, self.entra_port)
+    }
+
+    /// Base URL of Entra, ending in a slash as the webhook sets it.
+    pub(crate) fn authority(&self) -> String {
+        format!("https://{}/", self.authority_host())
+    }
+
+    /// Base URL of a vault as clients write it, without a slash at the end.
+    pub(crate) fn vault_url(&self, vault: &str) -> String {
+        format!("https://{}", with_port(&format!("{vault}.{}", Emulator::VAULT_SUFFIX), self.shown_vault_port()))
+    }
+
+    /// Base URL of a vault as the service writes it in a `nextLink`: always with the port.
+    pub(crate) fn vault_url_with_port(&self, vault: &str) -> String {
+        format!("https://{vault}.{}:{}", Emulator::VAULT_SUFFIX, self.shown_vault_port())
+    }
+
+    fn shown_vault_port(&self) -> u16 {
+        self.settings.shown_vault_port.unwrap_or(self.vault_port)
+    }
+
+    /// Puts a version of a secret, adding the vault to the default tenant if need be.
+    pub(crate) fn put_secret(&self, vault: &str, spec: SecretSpec) -> String {
+        let now = self.clock.now();
+        self.vaults.with(|vaults| match vaults.find_mut(vault) {
+            Some(vault) => vault.put(spec, now),
+            None => vaults.add(vault, DEFAULT_TENANT).put(spec, now),
+        })
+    }
+
+    /// The `Date` header of now, by the services' clock.
+    pub(crate) fn date(&self) -> String {
+        clock::http_date(self.clock.now())
+    }
+
+    pub(crate) fn token_lifetime(&self) -> i64 {
+        self.token_lifetime.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_token_lifetime(&self, seconds: i64) {
+        self.token_lifetime.store(seconds, Ordering::Relaxed);
+    }
+}
+
+fn with_port(host: &str, port: u16) -> String {
+    match port {
+        443 => host.to_owned(),
+        port => format!("{host}:{port}"),
+    }
+}

@@ -1,0 +1,11 @@
+//! Speaks to the emulator as any client does, over TLS, and checks what it says against the contract.
+
+#![expect(clippy::unwrap_used, reason = "in a test a failure may as well end it where it happens")]
+
+mod client;
+mod connections;
+mod control;
+mod entra;
+mod faults;
+mod listing;
+mod vault;
