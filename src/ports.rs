@@ -4,9 +4,7 @@ use std::fmt;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-
-
-
+use std::time::Instant;
 
 use crate::snapshot::Snapshot;
 
@@ -22,7 +20,16 @@ pub trait Sink: Send {
 
     /// Makes the outside show the snapshot: wholly or not at all. Calling it again with the same snapshot changes
     /// nothing, except that it puts right what somebody else has changed meanwhile.
-    fn publish(&mut self, snapshot: &Arc<Snapshot>) -> Result<Published, SinkError>;
+    ///
+    /// A failure takes nothing away that was published; the next call with the same snapshot tries again.
+    fn publish(&mut self, snapshot: &Arc<Snapshot>, now: Instant) -> Result<Published, SinkError>;
+
+    /// When [`Sink::sweep`] is next due: what was published before outlives its successor a little, for readers that
+    /// are in the middle of it. None if there is nothing to be swept.
+    fn sweep_due(&self) -> Option<Instant>;
+
+    /// Removes what was published before, if its time has come.
+    fn sweep(&mut self, now: Instant) -> Result<(), SinkError>;
 }
 
 /// What a publish did.
@@ -32,7 +39,8 @@ pub struct Published {
     pub generation: u64,
     /// The files whose content, mode or group changed, were added or removed; empty when nothing was touched.
     pub changed: Vec<PathBuf>,
-    /// What somebody else had changed in our files and was put right, a sentence each, without any content.
+    /// What somebody else had changed in our files and was put right, and what could not be cleaned up: a sentence
+    /// each, without any content.
     pub repaired: Vec<String>,
 }
 
