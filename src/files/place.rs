@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, FsWord, Mode, OFlags};
 use rustix::io::Errno;
@@ -191,9 +191,8 @@ impl Place {
 /// the directory can take the file away; that is noticed at the next publish, and reported.
 #[derive(Debug)]
 struct Lock {
-    file: Mark,
-    /// Held open: closing it is what releases the lock.
-    _handle: OwnedFd,
+    mark: Mark,
+    file: OwnedFd,
 }
 
 impl Lock {
@@ -233,7 +232,7 @@ impl Lock {
                 Err(errno) => return Err(dir.trouble("lock the file", name, errno)),
             }
             // Whom we locked out must have locked the same file: it may have been taken away before we had it.
-            let lock = Self { file: mark, _handle: file };
+            let lock = Self { mark, file };
             if lock.holds(dir)? {
                 return Ok(lock);
             }
@@ -243,11 +242,13 @@ impl Lock {
 
     /// Whether the file that is locked is the one that others would lock.
     fn holds(&self, dir: &Dir) -> Result<bool, Trouble> {
-        Ok(dir.look(OsStr::new(LOCK))?.is_some_and(|mark| mark.same_inode(&self.file)))
+        Ok(dir.look(OsStr::new(LOCK))?.is_some_and(|mark| mark.same_inode(&self.mark)))
     }
 }
 
-/// The path without a trailing slash, which would make the kernel follow a link there.
-pub(super) fn plain(path: &Path) -> PathBuf {
-    path.components().collect()
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Not left to the closing: a child process forked at this moment holds the file open until it has its program.
+        rustix::fs::flock(&self.file, FlockOperation::NonBlockingUnlock).ok();
+    }
 }

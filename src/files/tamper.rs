@@ -3,15 +3,16 @@
 //! Must not read any content: the times, sizes and inodes that we saw when we wrote say as much.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use super::errors::Trouble;
 use super::generation::Tree;
+use super::links;
 use super::place::Place;
-use super::{Shown, links};
 
 /// What of a generation can stay.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Findings {
     /// Whether the way to it and its directories are as they should be.
     pub(super) intact: bool,
@@ -20,21 +21,21 @@ pub(super) struct Findings {
 }
 
 /// Looks at everything that is shown and tells what somebody changed.
-pub(super) fn look(place: &Place, shown: &Shown, told: &mut BTreeSet<String>) -> Result<Findings, Trouble> {
-    let Tree { root, branches, files } = &shown.tree;
+pub(super) fn look(place: &Place, name: &OsStr, tree: &Tree, told: &mut BTreeSet<String>) -> Result<Findings, Trouble> {
+    let Tree { root, branches, files } = tree;
     let mut intact = true;
     let mut tell = |sentence: String| {
         intact = false;
         told.insert(sentence + ": put right");
     };
-    if let Some(what) = links::astray(place, &shown.name, &root.mark)? {
+    if let Some(what) = links::astray(place, name, &root.mark)? {
         tell(what);
     }
     if let Some(what) = root.mark.directory_difference(&root.dir.mark()?) {
         tell(format!("the directory of the generation {what}"));
     }
     for (path, branch) in branches {
-        let what = match shown.tree.look(path)? {
+        let what = match tree.look(path)? {
             None => Some("was removed"),
             Some(is) => branch.mark.directory_difference(&is),
         };
@@ -44,7 +45,7 @@ pub(super) fn look(place: &Place, shown: &Shown, told: &mut BTreeSet<String>) ->
     }
     let mut sound = BTreeSet::new();
     for (path, mark) in files {
-        let what = match shown.tree.look(path)? {
+        let what = match tree.look(path)? {
             None => Some("was removed"),
             Some(is) => mark.file_difference(&is),
         };
