@@ -39,7 +39,16 @@ pub trait Sink: Send {
 
     /// Makes the outside show the snapshot: wholly or not at all. Calling it again with the same snapshot changes
     /// nothing, except that it puts right what somebody else has changed meanwhile.
+    ///
+    /// A failure takes nothing away that was published; the next call with the same snapshot tries again.
     fn publish(&mut self, snapshot: &Arc<Snapshot>, now: Instant) -> Result<Published, SinkError>;
+
+    /// When [`Sink::sweep`] is next due: what was published before outlives its successor a little, for readers that
+    /// are in the middle of it. None if there is nothing to be swept.
+    fn sweep_due(&self) -> Option<Instant>;
+
+    /// Removes what was published before, if its time has come.
+    fn sweep(&mut self, now: Instant) -> Result<(), SinkError>;
 }
 
 /// What a publish did.
@@ -51,8 +60,6 @@ pub struct Published {
     pub changed: Vec<PathBuf>,
     /// Files of an earlier run that stay, because nothing newer is known of their secrets.
     pub kept: Vec<PathBuf>,
-    /// When the sink wants to be called once more, to remove what it keeps for readers in the middle.
-    pub sweep: Option<Instant>,
     /// What somebody else had changed in our files and was put right, a sentence each, without any content.
     pub repaired: Vec<String>,
 }

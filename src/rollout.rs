@@ -22,8 +22,6 @@ pub struct Rollout {
 struct Target {
     due: Option<Instant>,
     failures: u32,
-    /// When the sink wants to be called although nothing changed, to sweep what it kept for readers.
-    sweep: Option<Instant>,
 }
 
 impl Rollout {
@@ -56,20 +54,18 @@ impl Rollout {
         let Some(snapshot) = &self.snapshot else { return Vec::new() };
         let mut due = Vec::new();
         for (number, target) in self.targets.iter_mut().enumerate() {
-            if target.wake().is_some_and(|wake| wake <= now) {
+            if target.due.is_some_and(|at| at <= now) {
                 target.due = None;
-                target.sweep = None;
                 due.push((number, Arc::clone(snapshot)));
             }
         }
         due
     }
 
-    /// The sink shows the snapshot; at `sweep` it wants to be called once more.
-    pub fn succeeded(&mut self, sink: usize, sweep: Option<Instant>) {
+    /// The sink shows the snapshot.
+    pub fn succeeded(&mut self, sink: usize) {
         if let Some(target) = self.targets.get_mut(sink) {
             target.failures = 0;
-            target.sweep = sweep;
         }
     }
 
@@ -92,16 +88,7 @@ impl Rollout {
     /// When [`Rollout::take_due`] will have something.
     pub fn next_wake(&self) -> Option<Instant> {
         self.snapshot.as_ref()?;
-        self.targets.iter().filter_map(Target::wake).min()
-    }
-}
-
-impl Target {
-    fn wake(&self) -> Option<Instant> {
-        match (self.due, self.sweep) {
-            (Some(due), Some(sweep)) => Some(due.min(sweep)),
-            (due, sweep) => due.or(sweep),
-        }
+        self.targets.iter().filter_map(|target| target.due).min()
     }
 }
 

@@ -123,7 +123,9 @@ impl<S: Source> Agent<S> {
             self.merge(now);
             self.publish(now);
             self.show(now);
-            let wake = [self.schedule.next_wake(now.tick), self.rollout.next_wake()].into_iter().flatten().min();
+            let sweeps = self.sinks.iter().filter_map(|sink| sink.sweep_due());
+            let wakes = [self.schedule.next_wake(now.tick), self.rollout.next_wake()].into_iter().flatten();
+            let wake = wakes.chain(sweeps).min();
             tokio::select! {
                 Some(done) = under_way.join_next() => {
                     self.finish(done);

@@ -94,6 +94,13 @@ impl<S: Source> Agent<S> {
     }
 
     pub(super) fn publish(&mut self, now: Moment) {
+        for sink in &mut self.sinks {
+            if sink.sweep_due().is_some_and(|due| due <= now.tick)
+                && let Err(error) = sink.sweep(now.tick)
+            {
+                tracing::warn!(dir = sink.name(), "what was published before cannot be removed: {error}");
+            }
+        }
         for (number, snapshot) in self.rollout.take_due(now.tick) {
             let Some(sink) = self.sinks.get_mut(number) else { continue };
             let name = sink.name().to_owned();
@@ -101,7 +108,7 @@ impl<S: Source> Agent<S> {
             self.news = true;
             match result {
                 Ok(published) => {
-                    self.rollout.succeeded(number, published.sweep);
+                    self.rollout.succeeded(number);
                     self.shown(&name, &published, snapshot.generation);
                 }
                 Err(error) => {

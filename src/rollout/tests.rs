@@ -19,8 +19,8 @@ fn the_first_whole_goes_out_at_once_and_later_ones_settle() {
     assert_eq!(rollout.next_wake(), None);
     rollout.offer(snapshot(1), now);
     assert_eq!(rollout.take_due(now).len(), 2);
-    rollout.succeeded(0, None);
-    rollout.succeeded(1, None);
+    rollout.succeeded(0);
+    rollout.succeeded(1);
     rollout.offer(snapshot(2), now);
     assert!(rollout.take_due(now).is_empty());
     rollout.offer(snapshot(3), now + Duration::from_secs(1));
@@ -36,7 +36,7 @@ fn a_failed_sink_is_tried_again_alone_with_the_newest_whole() {
     let mut rollout = Rollout::new(2, Duration::ZERO);
     rollout.offer(snapshot(1), begin);
     rollout.take_due(begin);
-    rollout.succeeded(0, None);
+    rollout.succeeded(0);
     let mut now = begin;
     for expected in [1, 2, 4, 8, 16, 32, 60, 60] {
         rollout.failed(1, now);
@@ -48,7 +48,7 @@ fn a_failed_sink_is_tried_again_alone_with_the_newest_whole() {
 }
 
 #[test]
-fn a_sink_is_called_again_to_sweep_and_after_each_cycle() {
+fn a_sink_is_called_again_after_each_cycle_and_at_the_end() {
     let begin = now();
     let mut rollout = Rollout::new(1, Duration::from_secs(2));
     rollout.recheck(begin);
@@ -59,11 +59,11 @@ fn a_sink_is_called_again_to_sweep_and_after_each_cycle() {
     rollout.succeeded(0, Some(sweep));
     assert_eq!(rollout.next_wake(), Some(sweep));
     assert_eq!(rollout.take_due(sweep).len(), 1);
-    rollout.succeeded(0, None);
+    rollout.succeeded(0);
     assert_eq!(rollout.next_wake(), None);
     rollout.recheck(sweep);
     assert_eq!(rollout.take_due(sweep).len(), 1);
-    rollout.succeeded(0, None);
+    rollout.succeeded(0);
     rollout.offer(snapshot(2), sweep);
     rollout.hurry(sweep);
     assert_eq!(rollout.take_due(sweep).len(), 1);
