@@ -35,7 +35,9 @@ pub fn begin(format: Format, level: LevelFilter) {
         registry.with(fmt::layer().json().flatten_event(true).with_writer(stderr).with_filter(filter)).try_init()
     } else {
         let ansi = stderr().is_terminal();
-        registry.with(fmt::layer().with_ansi(ansi).with_target(false).with_writer(stderr).with_filter(filter)).try_init()
+        registry
+            .with(fmt::layer().with_ansi(ansi).with_target(false).with_writer(stderr).with_filter(filter))
+            .try_init()
     };
     debug_assert!(begun.is_ok());
 }

@@ -61,11 +61,19 @@ pub(super) fn failure(response: &RawResponse) -> Failure {
 
 /// The vault does not accept the token. Which `AKV…` code it is decides whether that mends by itself.
 fn unauthorized(message: &str) -> Failure {
-    let code = message.split(':').next().filter(|code| code.starts_with("AKV")).map_or_else(|| Code::new("Unauthorized"), Code::new);
+    let code = message
+        .split(':')
+        .next()
+        .filter(|code| code.starts_with("AKV"))
+        .map_or_else(|| Code::new("Unauthorized"), Code::new);
     match code.as_str() {
         // The service could not find its key: seen now and then for a good token, gone at the next try.
-        "AKV10046" => Failure::new(Blame::Object, Kind::Outage, code).because("the vault could not verify a good token"),
-        "AKV10022" => Failure::new(Blame::Host, Kind::Misconfigured, code).because("the vault wants tokens for another audience"),
+        "AKV10046" => {
+            Failure::new(Blame::Object, Kind::Outage, code).because("the vault could not verify a good token")
+        }
+        "AKV10022" => {
+            Failure::new(Blame::Host, Kind::Misconfigured, code).because("the vault wants tokens for another audience")
+        }
         "AKV10032" => Failure::new(Blame::Host, Kind::Misconfigured, code).because("the vault trusts another tenant"),
         _ => Failure::new(Blame::Host, Kind::Denied, code).because("the vault refuses the token, also one made anew"),
     }

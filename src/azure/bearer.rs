@@ -31,11 +31,23 @@ impl Bearer {
         let pipeline =
             Pipeline::new(Some("keyferry"), Some(env!("CARGO_PKG_VERSION")), options, Vec::new(), Vec::new(), None);
         let scope = expected.scope();
-        Self { tokens, expected: Arc::new(expected), scope, pipeline, greeted: Greeted::default(), greetings: Flights::default() }
+        Self {
+            tokens,
+            expected: Arc::new(expected),
+            scope,
+            pipeline,
+            greeted: Greeted::default(),
+            greetings: Flights::default(),
+        }
     }
 
     /// One GET as this identity. `url` must be of this vault. The answer is a 200.
-    pub(super) async fn get(&self, identity: &IdentityName, vault: &VaultHost, url: &Url) -> Result<RawResponse, Failure> {
+    pub(super) async fn get(
+        &self,
+        identity: &IdentityName,
+        vault: &VaultHost,
+        url: &Url,
+    ) -> Result<RawResponse, Failure> {
         let token = match self.tokens.cached(identity, &self.scope) {
             Some(token) => token,
             None => {

@@ -34,8 +34,9 @@ impl Expected {
         if let Some(resource) = parameter(challenge, "resource").or_else(|| parameter(challenge, "scope")) {
             let asked = resource.strip_suffix("/.default").unwrap_or(resource).trim_end_matches('/');
             if !asked.eq_ignore_ascii_case(&self.audience) {
-                return Err(Failure::new(Blame::Host, Kind::Misconfigured, Code::new("other-audience"))
-                    .because(format!("the vault asks for tokens of another audience than {}; none was sent", self.audience)));
+                return Err(Failure::new(Blame::Host, Kind::Misconfigured, Code::new("other-audience")).because(
+                    format!("the vault asks for tokens of another audience than {}; none was sent", self.audience),
+                ));
             }
         }
         let tenant = parameter(challenge, "authorization").and_then(tenant_of);

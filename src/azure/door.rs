@@ -94,8 +94,13 @@ impl Door {
                 result.map(|(response, _)| response)
             }
             Pass::Through { http2 } => {
-                let _place = if http2 { None } else { Some(self.http1_place(host).await) };
+                let place = if http2 { None } else { Some(self.http1_place(host).await) };
                 let result = self.exchange(request).await;
+                if place.is_some() {
+                    // The connection goes back to the pool in a task of its own: whoever gets the place next must find it there.
+                    tokio::task::yield_now().await;
+                }
+                drop(place);
                 let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
                 match (&result, hosts.get_mut(host)) {
                     (Ok(_), Some(Host::Open { used, .. })) => *used = Instant::now(),
@@ -186,7 +191,13 @@ fn method(method: Method) -> reqwest::Method {
 /// What went wrong below HTTP. The error's own text is not kept: it holds the URL.
 fn classify(error: &reqwest::Error) -> Failure {
     let mut sources = std::iter::successors(std::error::Error::source(error), |error| error.source()).peekable();
-    let mut code = if error.is_timeout() { "timeout" } else if error.is_connect() { "connect" } else { "cut-off" };
+    let mut code = if error.is_timeout() {
+        "timeout"
+    } else if error.is_connect() {
+        "connect"
+    } else {
+        "cut-off"
+    };
     let mut detail = match code {
         "timeout" => "there was no answer in time",
         "connect" => "no connection could be made",

@@ -87,7 +87,8 @@ fn sane(body: &[u8]) -> Result<Vec<u8>, Failure> {
     };
     let granted: Granted = serde_json::from_slice(body).map_err(|_| unusable())?;
     let expires_in = seconds(&granted.expires_in).filter(|_| !granted.access_token.is_empty()).ok_or_else(unusable)?;
-    serde_json::to_vec(&Sane { token_type: "Bearer", expires_in, access_token: granted.access_token }).map_err(|_| unusable())
+    serde_json::to_vec(&Sane { token_type: "Bearer", expires_in, access_token: granted.access_token })
+        .map_err(|_| unusable())
 }
 
 /// A lifetime in seconds, as a number or as a string of one; none when it is not one, or not above zero.
@@ -130,7 +131,8 @@ fn skew(aadsts: u32, headers: &Headers, clock: &Clock) -> Option<String> {
     let theirs = httpdate::parse_http_date(headers.get_optional_str(&DATE)?).ok()?;
     let theirs = UnixTime::new(theirs.duration_since(SystemTime::UNIX_EPOCH).ok()?);
     let ours = clock().wall;
-    let (skew, direction) = if ours > theirs { (ours.since(theirs), "ahead of") } else { (theirs.since(ours), "behind") };
+    let (skew, direction) =
+        if ours > theirs { (ours.since(theirs), "ahead of") } else { (theirs.since(ours), "behind") };
     (skew >= FORGIVEN_SKEW).then(|| {
         let skew = humantime::format_duration(Duration::from_secs(skew.as_secs()));
         format!("this machine's clock is {skew} {direction} the authority's")

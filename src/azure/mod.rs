@@ -3,17 +3,17 @@
 //! Key Vault is asked through `azure_core`'s pipeline, but its checks are skipped and answers are classified here: the
 //! SDK cannot parse the bodies of real errors, and its retries are not ours.
 
-mod roots;
-mod resolve;
-mod transport;
-mod door;
-mod flight;
 mod answer;
-mod entra;
-mod tokens;
-mod challenge;
 mod bearer;
+mod challenge;
+mod door;
+mod entra;
+mod flight;
 mod identity;
+mod resolve;
+mod roots;
+mod tokens;
+mod transport;
 mod vault;
 
 use std::collections::BTreeMap;

@@ -42,10 +42,7 @@ impl LateRoots {
             let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()?;
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider)).build().ok()
         };
-        self.inner
-            .get_or_init(build)
-            .as_deref()
-            .ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        self.inner.get_or_init(build).as_deref().ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
     }
 }
 

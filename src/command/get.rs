@@ -27,7 +27,10 @@ pub(super) async fn get(
     let terminal = process::stdout_is_terminal();
     if !show && (terminal || process::is_first_process()) {
         let whose = if terminal { "a terminal" } else { "the container's log" };
-        return Err(Ended::new(Exit::Usage, format!("standard output is {whose}: to write the secret there, add --show")));
+        return Err(Ended::new(
+            Exit::Usage,
+            format!("standard output is {whose}: to write the secret there, add --show"),
+        ));
     }
     let config = start::single(global, what, environment)?;
     let agent = start::agent(&config, environment)?;
@@ -55,5 +58,8 @@ pub(super) async fn get(
 fn is_decided(view: &View) -> bool {
     let passes = |kind| matches!(kind, Kind::Outage | Kind::Throttled);
     view.is_fresh()
-        || view.status.unfetched().any(|(_, status)| status.failure.as_ref().is_some_and(|failure| !passes(failure.kind)))
+        || view
+            .status
+            .unfetched()
+            .any(|(_, status)| status.failure.as_ref().is_some_and(|failure| !passes(failure.kind)))
 }

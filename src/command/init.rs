@@ -30,9 +30,7 @@ pub(super) async fn init(
         let settled = view.wait_for(|view| view.is_fresh() || cannot_mend(view)).await;
         settled.map(|view| view.is_fresh()).unwrap_or(false)
     };
-    let stopped = async {
-        while signals.next().await != Signal::Stop {}
-    };
+    let stopped = async { while signals.next().await != Signal::Stop {} };
     let fresh = tokio::select! {
         () = agent.run(events) => false,
         () = stopped => return Err(Ended::new(Exit::Unavailable, "stopped by a signal before everything was fetched")),
@@ -44,7 +42,11 @@ pub(super) async fn init(
 /// Whether everything has been heard of, and waiting for what is lacking would be in vain.
 fn cannot_mend(view: &View) -> bool {
     view.is_published()
-        && view.status.unfetched().filter_map(|(_, status)| status.failure.as_ref()).any(|failure| !failure.kind.may_mend())
+        && view
+            .status
+            .unfetched()
+            .filter_map(|(_, status)| status.failure.as_ref())
+            .any(|failure| !failure.kind.may_mend())
 }
 
 /// What is lacking, a line each, and what to do about it.

@@ -27,7 +27,12 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
             }
         }
     };
-    tracing::info!(secrets = config.secrets.len(), directories = config.files.len(), "keyferry {} runs", env!("CARGO_PKG_VERSION"));
+    tracing::info!(
+        secrets = config.secrets.len(),
+        directories = config.files.len(),
+        "keyferry {} runs",
+        env!("CARGO_PKG_VERSION")
+    );
     tokio::join!(agent.run(events), told);
     tracing::info!("stopped");
     Ok(())

@@ -52,7 +52,9 @@ pub(super) fn written(global: &Global, environment: &Environment) -> Result<Opti
 }
 
 fn read(path: &Path) -> Result<Written, Ended> {
-    let wrong = |reason: String| Ended::new(Exit::Config, format!("{}: the configuration cannot be read: {reason}", path.display()));
+    let wrong = |reason: String| {
+        Ended::new(Exit::Config, format!("{}: the configuration cannot be read: {reason}", path.display()))
+    };
     let fetched = local::read(path).map_err(|failure| wrong(failure.detail.unwrap_or_default()))?;
     let bytes = fetched.secret.part(Part::Value).map(|value| value.expose().to_vec()).unwrap_or_default();
     let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
@@ -62,7 +64,8 @@ fn read(path: &Path) -> Result<Written, Ended> {
 /// Reads and checks the configuration; without one there is nothing to do.
 pub(super) fn configuration(global: &Global, environment: &Environment) -> Result<Config, Ended> {
     let Some(written) = written(global, environment)? else {
-        let line = format!("there is no configuration: give --config FILE, put its text into {TEXT}, or write {DEFAULT_FILE}");
+        let line =
+            format!("there is no configuration: give --config FILE, put its text into {TEXT}, or write {DEFAULT_FILE}");
         return Err(Ended::new(Exit::Config, line));
     };
     meant(&written, global, environment)
@@ -75,8 +78,7 @@ pub(super) fn meant(written: &Written, global: &Global, environment: &Environmen
         Some("1") => true,
         Some(_) => return Err(Ended::new(Exit::Config, format!("{ALLOW_CUSTOM_CLOUD} is 1 or 0"))),
     };
-    let settings =
-        Settings { name: written.name.clone(), text: written.text.clone(), environment, allow_custom_cloud };
+    let settings = Settings { name: written.name.clone(), text: written.text.clone(), environment, allow_custom_cloud };
     config::load(&settings).map_err(|problems| Ended {
         exit: Exit::Config,
         lines: problems.to_string().lines().map(str::to_owned).collect(),

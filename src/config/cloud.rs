@@ -104,7 +104,9 @@ impl Cloud {
         let ok = !label.is_empty()
             && !label.contains('.')
             && (self.custom
-                || (3..=24).contains(&label.len()) && label.starts_with(|c: char| c.is_ascii_alphabetic()) && !label.contains("--"));
+                || (3..=24).contains(&label.len())
+                    && label.starts_with(|c: char| c.is_ascii_alphabetic())
+                    && !label.contains("--"));
         if !ok {
             return Err(format!(
                 "'{label}' is no vault's name: 3 to 24 letters, digits and single hyphens, beginning with a letter"
@@ -141,7 +143,9 @@ fn parse_authority(authority: &str) -> Result<String, String> {
     let rest = authority.strip_prefix("https://").ok_or("an authority is written 'https://<host>'")?;
     let host = rest.strip_suffix('/').unwrap_or(rest);
     if host.contains('/') {
-        return Err("an authority is written 'https://<host>', without a path: the tenant is added by keyferry".to_owned());
+        return Err(
+            "an authority is written 'https://<host>', without a path: the tenant is added by keyferry".to_owned()
+        );
     }
     Ok(format!("https://{}", parse_host(host)?))
 }
@@ -152,7 +156,8 @@ fn parse_suffix(suffix: &str) -> Result<String, String> {
         return Err("a suffix has no port; vaults of a custom cloud may have one in their url".to_owned());
     }
     if !suffix.contains('.') {
-        return Err("a suffix has two labels or more, such as vault.example.org: a whole top-level domain is nobody's".to_owned());
+        return Err("a suffix has two labels or more, such as vault.example.org: a whole top-level domain is nobody's"
+            .to_owned());
     }
     let related = |known: &&Known| {
         [known.vault_suffix, known.authority].iter().any(|theirs| {

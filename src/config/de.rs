@@ -108,7 +108,9 @@ impl<'de> Deserializer<'de> for &'de Node {
         let result = match &self.value {
             Value::Scalar { text, plain } => scalar(text, *plain, visitor),
             Value::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter())),
-            Value::Mapping(entries) => visitor.visit_map(MapDeserializer::new(entries.iter().map(|(k, v)| (Key(k), v)))),
+            Value::Mapping(entries) => {
+                visitor.visit_map(MapDeserializer::new(entries.iter().map(|(k, v)| (Key(k), v))))
+            }
         };
         result.map_err(|error| error.at(self))
     }

@@ -80,7 +80,8 @@ impl Config {
 
     fn no_such_alias(&self, alias: &str) -> String {
         let known: Vec<&str> = self.vaults.keys().map(String::as_str).collect();
-        let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
+        let known =
+            if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!("'{alias}' is no alias in 'vaults:': {known}")
     }
 }

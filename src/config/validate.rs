@@ -143,12 +143,18 @@ impl Checker<'_> {
             Some(RawCloud::Custom(custom)) => self.custom_cloud(custom, authority.as_deref()).unwrap_or_else(fallback),
             Some(RawCloud::Named(name)) => {
                 let Some(cloud) = Cloud::named(name) else {
-                    self.problem(&["cloud"], "expected public, usGovernment, china, or a mapping with authorityHost and vaultSuffix");
+                    self.problem(
+                        &["cloud"],
+                        "expected public, usGovernment, china, or a mapping with authorityHost and vaultSuffix",
+                    );
                     return fallback();
                 };
                 if let Some(authority) = authority.filter(|host| Cloud::of_authority(host).as_ref() != Some(&cloud)) {
-                    let message = format!("this cloud's authority is {}, but AZURE_AUTHORITY_HOST is {authority}: \
-                                           change the one that is wrong", cloud.authority);
+                    let message = format!(
+                        "this cloud's authority is {}, but AZURE_AUTHORITY_HOST is {authority}: \
+                                           change the one that is wrong",
+                        cloud.authority
+                    );
                     self.problem(&["cloud"], message);
                 }
                 cloud
@@ -156,8 +162,10 @@ impl Checker<'_> {
             None => match authority {
                 None => fallback(),
                 Some(authority) => Cloud::of_authority(&authority).unwrap_or_else(|| {
-                    let message = format!("AZURE_AUTHORITY_HOST is {authority}, which is the authority of no known cloud: \
-                                           describe it with 'cloud: {{vaultSuffix: …}}'");
+                    let message = format!(
+                        "AZURE_AUTHORITY_HOST is {authority}, which is the authority of no known cloud: \
+                                           describe it with 'cloud: {{vaultSuffix: …}}'"
+                    );
                     self.problem(&["cloud"], message);
                     fallback()
                 }),
@@ -178,7 +186,10 @@ impl Checker<'_> {
             return None;
         };
         let Some(authority) = raw.authority_host.as_deref().or(environment) else {
-            self.problem(&["cloud", "authorityHost"], "a cloud of one's own needs its authority, here or in AZURE_AUTHORITY_HOST");
+            self.problem(
+                &["cloud", "authorityHost"],
+                "a cloud of one's own needs its authority, here or in AZURE_AUTHORITY_HOST",
+            );
             return None;
         };
         match Cloud::custom(authority, suffix, raw.vault_audience.as_deref()) {
@@ -214,7 +225,10 @@ impl Checker<'_> {
                 }
             };
             let Some(url) = &vault.url else {
-                self.problem(&[&path[..], &["url"]].concat(), "a vault needs its url, such as https://contoso.vault.azure.net");
+                self.problem(
+                    &[&path[..], &["url"]].concat(),
+                    "a vault needs its url, such as https://contoso.vault.azure.net",
+                );
                 continue;
             };
             let path = [&path[..], &["url"]].concat();
@@ -254,7 +268,8 @@ struct Bounds {
 }
 
 const DAY: Duration = Duration::from_hours(24);
-const INTERVAL: Bounds = Bounds { least: Duration::from_secs(1), most: DAY.saturating_mul(7), default: Duration::from_mins(15) };
+const INTERVAL: Bounds =
+    Bounds { least: Duration::from_secs(1), most: DAY.saturating_mul(7), default: Duration::from_mins(15) };
 const SETTLE: Bounds = Bounds { least: Duration::ZERO, most: Duration::from_mins(1), default: Duration::from_secs(2) };
 const STARTUP: Bounds = Bounds { least: Duration::from_secs(1), most: DAY, default: Duration::from_mins(5) };
 

@@ -90,8 +90,11 @@ impl History {
 
         // What is to stay as it is stays if it is there, and is not missed if it is not.
         wanted.retain(|path, content| matches!(content, FileContent::Bytes(_)) || findings.sound.contains(*path));
-        let kept: Vec<PathBuf> =
-            wanted.iter().filter(|(_, content)| matches!(content, FileContent::AsItIs)).map(|(path, _)| path.into()).collect();
+        let kept: Vec<PathBuf> = wanted
+            .iter()
+            .filter(|(_, content)| matches!(content, FileContent::AsItIs))
+            .map(|(path, _)| path.into())
+            .collect();
         let names: BTreeSet<&OsStr> = wanted.keys().filter_map(|path| names::visible(path)).collect();
 
         // 2. Make the names that users see; 3. to 7. renew what they lead to.
@@ -239,7 +242,9 @@ impl History {
 
 fn same(one: Option<&FileContent<'_>>, other: Option<&FileContent<'_>>) -> bool {
     match (one, other) {
-        (Some(FileContent::Bytes(one)), Some(FileContent::Bytes(other))) => std::ptr::eq(*one, *other) || one.ct_eq(other),
+        (Some(FileContent::Bytes(one)), Some(FileContent::Bytes(other))) => {
+            std::ptr::eq(*one, *other) || one.ct_eq(other)
+        }
         (one, other) => matches!(one, Some(FileContent::AsItIs)) && other.is_some(),
     }
 }

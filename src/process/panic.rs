@@ -5,7 +5,8 @@
 pub fn exit_on_panic(code: u8) {
     std::panic::set_hook(Box::new(move |info| {
         // The payload is not shown: it could quote data.
-        let place = info.location().map_or_else(String::new, |at| format!("{}:{}:{}", at.file(), at.line(), at.column()));
+        let place =
+            info.location().map_or_else(String::new, |at| format!("{}:{}:{}", at.file(), at.line(), at.column()));
         tracing::error!(place, "this is a bug in keyferry, at {place}; please report it with this line");
         std::process::exit(code.into());
     }));

@@ -1,2 +1,7 @@
-//! it
-mod files;
+//! The integration tests: one binary that drives the real one.
+#![allow(unreachable_pub, reason = "in a test binary nothing is reachable from outside")]
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at files and clocks")]
+
+mod harness;
+
+mod cold_start;

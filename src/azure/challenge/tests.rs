@@ -53,6 +53,7 @@ fn challenges_for_others_are_not() {
 
 #[test]
 fn a_tenant_named_by_its_domain_cannot_be_compared() {
-    let challenge = format!("Bearer authorization=\"https://login.windows.net/{TENANT}\", resource=\"https://vault.azure.net\"");
+    let challenge =
+        format!("Bearer authorization=\"https://login.windows.net/{TENANT}\", resource=\"https://vault.azure.net\"");
     assert_eq!(verify(&challenge, "contoso.onmicrosoft.com"), Ok(()));
 }

@@ -83,7 +83,8 @@ impl ClientAssertion for TokenFile {
 
 fn read(path: &Path) -> Result<String, Failure> {
     let failure = |kind, code, detail: &str| {
-        Failure::new(Blame::Identity, kind, Code::new(code)).because(format!("the token file {} {detail}", path.display()))
+        Failure::new(Blame::Identity, kind, Code::new(code))
+            .because(format!("the token file {} {detail}", path.display()))
     };
     let unreadable = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => failure(Kind::Missing, "token-file-missing", "does not exist"),
@@ -94,7 +95,8 @@ fn read(path: &Path) -> Result<String, Failure> {
         return Err(failure(Kind::Denied, "token-file-unreadable", "is no regular file"));
     }
     let mut text = String::new();
-    let malformed = || failure(Kind::Denied, "token-file-malformed", "holds no signed token (three parts joined by dots)");
+    let malformed =
+        || failure(Kind::Denied, "token-file-malformed", "holds no signed token (three parts joined by dots)");
     match File::open(path).map_err(unreadable)?.take(LONGEST_TOKEN).read_to_string(&mut text) {
         Ok(_) => {}
         Err(error) if error.kind() == std::io::ErrorKind::InvalidData => return Err(malformed()),

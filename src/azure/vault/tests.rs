@@ -9,7 +9,9 @@ fn body(attributes: &str) -> String {
 #[test]
 fn whatever_a_time_is_the_value_comes() {
     for hostile in ["-1", "9007199254740992", "9223372036854775808", "1e308", "\"soon\"", "null", "{}", "1.5", "[]"] {
-        let fetched = read(body(&format!(r#"{{"enabled":true,"exp":{hostile},"updated":{hostile},"nbf":{hostile}}}"#)).as_bytes());
+        let fetched = read(
+            body(&format!(r#"{{"enabled":true,"exp":{hostile},"updated":{hostile},"nbf":{hostile}}}"#)).as_bytes(),
+        );
         let fetched = fetched.unwrap_or_else(|failure| panic!("{hostile}: {failure}"));
         assert_eq!(fetched.expires, None, "{hostile}");
     }

@@ -18,7 +18,10 @@ impl Checker<'_> {
             let path: Vec<&str> = if raw.files.list { vec!["files", &number] } else { vec!["files"] };
             let Some(directory) = self.directory(&path, directory, raw, secrets) else { continue };
             if let Some(other) = directories.iter().find(|other| nested(&other.dir, &directory.dir)) {
-                let message = format!("{} is, or is inside, a directory that is listed already or the other way round", other.dir.display());
+                let message = format!(
+                    "{} is, or is inside, a directory that is listed already or the other way round",
+                    other.dir.display()
+                );
                 self.problem(&[&path[..], &["dir"]].concat(), message);
             }
             directories.push(directory);
@@ -73,14 +76,16 @@ impl Checker<'_> {
         let mut taken: BTreeMap<PathBuf, &SecretName> = BTreeMap::new();
         for name in include {
             let Some(file) = secrets.get(name).and_then(|secret| secret.file.clone()) else { continue };
-            let clash = taken.iter().find(|(other, _)| nested(other, &file)).map(|(other, owner)| (other.clone(), *owner));
+            let clash =
+                taken.iter().find(|(other, _)| nested(other, &file)).map(|(other, owner)| (other.clone(), *owner));
             if let Some((other, owner)) = clash {
                 let message = if other == file {
                     format!("the secrets '{owner}' and '{name}' have the same file '{}'", file.display())
                 } else {
                     format!(
                         "the file '{}' of '{owner}' and the file '{}' of '{name}' cannot both be: one is the other's directory",
-                        other.display(), file.display()
+                        other.display(),
+                        file.display()
                     )
                 };
                 self.problem(path, format!("{message}; give one another name with 'file:'"));
@@ -120,7 +125,9 @@ fn check_mode(mode: &str) -> Result<u32, String> {
         return Err("a secret's file is not written by its group: the third digit must be 0, 1, 4 or 5".to_owned());
     }
     if number & 0o7000 != 0 {
-        return Err("setuid, setgid and sticky mean nothing good on a secret's file: the first digit must be 0".to_owned());
+        return Err(
+            "setuid, setgid and sticky mean nothing good on a secret's file: the first digit must be 0".to_owned()
+        );
     }
     if number & 0o400 == 0 {
         return Err("keyferry itself must be able to read its files: the second digit must be 4 to 7".to_owned());

@@ -58,9 +58,12 @@ impl Checker<'_> {
                 missing.join(" and ") + if missing.len() == 1 { " is" } else { " are" }
             ));
         };
-        let client = self.take(&client_path, check_client(&client).map_err(|error| of(raw.client_id.as_ref(), CLIENT, error)));
-        let tenant = self.take(&tenant_path, check_tenant(&tenant).map_err(|error| of(raw.tenant_id.as_ref(), TENANT, error)));
-        let file = self.take(&file_path, check_file(&file).map_err(|error| of(raw.token_file.as_ref(), TOKEN_FILE, error)));
+        let client =
+            self.take(&client_path, check_client(&client).map_err(|error| of(raw.client_id.as_ref(), CLIENT, error)));
+        let tenant =
+            self.take(&tenant_path, check_tenant(&tenant).map_err(|error| of(raw.tenant_id.as_ref(), TENANT, error)));
+        let file =
+            self.take(&file_path, check_file(&file).map_err(|error| of(raw.token_file.as_ref(), TOKEN_FILE, error)));
         let (Some(client), Some(tenant), Some(token_file)) = (client, tenant, file) else { return Ok(None) };
         Ok(Some(Workload { tenant, client, token_file }))
     }
@@ -76,7 +79,11 @@ fn of(raw: Option<&String>, variable: &str, error: String) -> String {
 }
 
 fn check_client(client: &str) -> Result<String, String> {
-    if is_guid(client) { Ok(client.to_owned()) } else { Err("a client id is a GUID, without blanks around it".to_owned()) }
+    if is_guid(client) {
+        Ok(client.to_owned())
+    } else {
+        Err("a client id is a GUID, without blanks around it".to_owned())
+    }
 }
 
 fn check_tenant(tenant: &str) -> Result<String, String> {
@@ -84,7 +91,8 @@ fn check_tenant(tenant: &str) -> Result<String, String> {
         return Err("a workload signs in to one tenant: its GUID or domain".to_owned());
     }
     let ok = tenant.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
-    let is_domain = tenant.contains('.') && !tenant.starts_with('.') && !tenant.ends_with('.') && !tenant.contains("..");
+    let is_domain =
+        tenant.contains('.') && !tenant.starts_with('.') && !tenant.ends_with('.') && !tenant.contains("..");
     if ok && (is_guid(tenant) || is_domain) {
         return Ok(tenant.to_owned());
     }
