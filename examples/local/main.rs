@@ -23,7 +23,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const ROOT: &str = "/dev/shm/keyferry-demo";
 const VAULT_PORT: u16 = 8443;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

@@ -144,11 +144,13 @@ impl<S: Source> Agent<S> {
                 () = until(wake) => {}
             }
         }
-        // Fetches only read: what is under way can be dropped. What came and waits to settle is published now.
+        // Fetches only read: what is under way can be dropped. What came is published now, whoever else was waited for.
+        self.give_up_waiting();
         let now = (self.clock)();
         self.merge(now);
         self.rollout.hurry(now.tick);
         self.publish(now);
+        self.tell_view(now);
     }
 }
 

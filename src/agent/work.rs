@@ -75,11 +75,19 @@ impl<S: Source> Agent<S> {
                 self.tell_failed(&name, failure);
             }
         }
-        let changes = match expected {
-            true => self.schedule.succeeded(ticket, None, now),
-            false => self.schedule.failed(ticket, failure, now),
+        let changes = if expected {
+            self.schedule.succeeded(ticket, None, now)
+        } else {
+            self.schedule.failed(ticket, failure, now)
         };
         self.tell_gates(changes);
+    }
+
+    /// Nobody is waited for any more: what has not been heard of counts as unknown.
+    pub(super) fn give_up_waiting(&mut self) {
+        for name in self.plan.names.keys() {
+            self.moved |= self.holdings.failed(name);
+        }
     }
 
     pub(super) fn merge(&mut self, now: Moment) {
@@ -150,9 +158,12 @@ impl<S: Source> Agent<S> {
 
     /// Shows what is known, when a cycle is over or something was published; not once per object.
     pub(super) fn show(&mut self, now: Moment) {
-        if !self.news || !self.schedule.is_quiet() && self.snapshot.is_none() {
-            return;
+        if self.news && (self.schedule.is_quiet() || self.snapshot.is_some()) {
+            self.tell_view(now);
         }
+    }
+
+    pub(super) fn tell_view(&mut self, now: Moment) {
         self.news = false;
         for (object, due) in self.schedule.due() {
             for name in self.names.get(object).into_iter().flatten() {

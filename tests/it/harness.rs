@@ -16,7 +16,7 @@ use keyferry_emulator::{Assertion, DEFAULT_CLIENT, DEFAULT_TENANT, Emulator, Log
 use tempfile::TempDir;
 
 /// Nothing that a test waits for takes nearly as long on a machine that is not broken.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// An emulator, and a pod's file system.
 pub struct World {

@@ -5,3 +5,6 @@
 mod harness;
 
 mod cold_start;
+mod docs;
+mod sdk;
+mod tidy;

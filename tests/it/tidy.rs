@@ -17,9 +17,8 @@ const FLOORS: [&[&str]; 5] = [
 const EDGES: usize = 2;
 
 /// The files of `azure/` in their order: each imports only those before it.
-const AZURE: [&str; 11] = [
-    "roots", "resolve", "transport", "door", "flight", "answer", "entra", "tokens", "challenge", "bearer", "vault",
-];
+const AZURE: [&str; 11] =
+    ["roots", "resolve", "transport", "door", "flight", "answer", "entra", "tokens", "challenge", "bearer", "vault"];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
@@ -59,7 +58,9 @@ fn imports(text: &str) -> Vec<String> {
     for (at, _) in text.match_indices("crate::") {
         let rest = &text[at + "crate::".len()..];
         let names: Vec<&str> = match rest.strip_prefix('{') {
-            Some(list) => list.split('}').next().unwrap().split(',').map(|name| name.trim().split("::").next().unwrap()).collect(),
+            Some(list) => {
+                list.split('}').next().unwrap().split(',').map(|name| name.trim().split("::").next().unwrap()).collect()
+            }
             None => vec![rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap()],
         };
         rooms.extend(names.into_iter().map(|name| name.split(' ').next().unwrap().to_owned()));
