@@ -146,7 +146,7 @@ pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> 
     // Whoever asks for it wants it.
     config.secrets.values_mut().for_each(|secret| secret.optional = false);
     if config.secrets.is_empty() {
-        let wrong = |line| Ended::new(Exit::Usage, format!("'{what}' is no name in the configuration, and: {line}"));
+        let wrong = |line| Ended::new(Exit::Config, line);
         let reference = Reference::parse(what).map_err(|line| Ended::new(Exit::Usage, line))?;
         let object = config.object(&reference).map_err(wrong)?;
         let name = SecretName::parse("value").map_err(wrong)?;
