@@ -81,13 +81,11 @@ impl Dir {
         Ok(Self { fd, path })
     }
 
-    /// Makes a directory that is closed to others (0700) and opens it; `path` is what messages will call it.
+    /// Makes a directory that is closed to others (0700).
     ///
-    /// What is opened may not be what was made: the caller looks at the handle before using it.
-    pub(super) fn make_dir(&self, name: &OsStr, path: PathBuf) -> Result<Self, Trouble> {
-        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU)
-            .map_err(|errno| self.trouble("make the directory", name, errno))?;
-        self.open_dir(name, path)
+    /// It is not opened: what is at the name in the next moment may be something else, and the caller has to look.
+    pub(super) fn make_dir(&self, name: &OsStr) -> Result<(), Trouble> {
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).map_err(|errno| self.trouble("make the directory", name, errno))
     }
 
     /// Creates a file for writing that nobody else can open yet (0600); anything already there is an error.
