@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat};
@@ -52,8 +52,10 @@ impl Dir {
 
     /// The text of the link at the name; none if there is no link.
     pub(super) fn link_text(&self, name: &OsStr) -> Result<Option<OsString>, Trouble> {
-        match rustix::fs::readlinkat(&self.fd, name, Vec::new()) {
-            Ok(text) => Ok(Some(OsString::from_vec(text.into_bytes()))),
+        // Longer than any link can be.
+        let mut text = [0_u8; 4096];
+        match rustix::fs::readlinkat_raw(&self.fd, name, &mut text) {
+            Ok(length) => Ok(text.get(..length).map(|text| OsStr::from_bytes(text).to_owned())),
             Err(Errno::NOENT | Errno::INVAL) => Ok(None),
             Err(errno) => Err(self.trouble("read the link", name, errno)),
         }

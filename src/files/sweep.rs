@@ -49,11 +49,12 @@ pub(super) fn remove(parent: &Dir, name: &OsStr, dir: &Dir) -> Result<(), Troubl
 
 fn empty(dir: &Dir) -> Result<(), Trouble> {
     for name in dir.names()? {
-        if dir.look(&name)?.is_some_and(|mark| mark.kind() == FileType::Directory) {
-            empty(&dir.open_dir(&name, dir.path().join(&name))?)?;
-            dir.remove_dir(&name)?;
-        } else {
-            dir.unlink(&name)?;
+        match dir.unlink(&name) {
+            Err(trouble) if trouble.errno() == Some(Errno::ISDIR) => {
+                empty(&dir.open_dir(&name, dir.path().join(&name))?)?;
+                dir.remove_dir(&name)?;
+            }
+            other => other?,
         }
     }
     Ok(())

@@ -61,7 +61,8 @@ fn canary(root: &Path) -> Canary {
 
 fn assert_untouched(root: &Path, before: &Canary) {
     let after = canary(root);
-    let differing: Vec<_> = before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
+    let differing: Vec<_> =
+        before.keys().chain(after.keys()).filter(|path| before.get(*path) != after.get(*path)).collect();
     assert!(differing.is_empty(), "{differing:?}");
 }
 
@@ -192,7 +193,11 @@ fn child_publishes() {
     // What the neighbour left under other names is its own.
     for name in names(&dir).into_iter().filter(|name| name.starts_with("theirs")) {
         let path = dir.join(name);
-        if fs::symlink_metadata(&path).unwrap().is_dir() { fs::remove_dir_all(path).ok() } else { fs::remove_file(path).ok() };
+        if fs::symlink_metadata(&path).unwrap().is_dir() {
+            fs::remove_dir_all(path).ok()
+        } else {
+            fs::remove_file(path).ok()
+        };
     }
     let shown: Vec<(&str, &str)> = last.iter().map(|(path, value)| (*path, value.as_str())).collect();
     for (path, value) in shown {
