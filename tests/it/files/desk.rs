@@ -108,7 +108,8 @@ pub(crate) fn assert_shows(dir: &Path, files: &[(&str, &str)]) {
     }
     let visible: BTreeSet<PathBuf> =
         wanted.keys().map(|path| PathBuf::from(path.components().next().unwrap().as_os_str())).collect();
-    let names: BTreeSet<PathBuf> = names(dir).into_iter().filter(|name| !name.starts_with("..")).map(Into::into).collect();
+    let names: BTreeSet<PathBuf> =
+        names(dir).into_iter().filter(|name| !name.starts_with("..")).map(Into::into).collect();
     assert_eq!(names, visible);
 }
 
