@@ -5,3 +5,4 @@
 mod harness;
 
 mod cold_start;
+mod failures;
