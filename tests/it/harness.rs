@@ -137,6 +137,25 @@ impl Ended {
     }
 }
 
+impl Ended {
+    /// The line about one secret.
+    #[track_caller]
+    pub fn about(&self, secret: &str) -> &str {
+        let beginning = format!("keyferry: secret {secret} (");
+        let line = self.stderr.lines().find(|line| line.starts_with(&beginning));
+        line.unwrap_or_else(|| panic!("no line begins with {beginning:?}: {self:#?}"))
+    }
+}
+
+/// Checks every case at the same time, each on a thread of its own: most of them only wait for a deadline.
+pub fn at_once<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| check(case));
+        }
+    });
+}
+
 /// Runs to the end, which must come within [`SOON`].
 pub fn end(command: &mut Command) -> Ended {
     let begun = Instant::now();

@@ -6,5 +6,7 @@ mod harness;
 
 mod cold_start;
 mod docs;
+mod failures;
+mod files;
 mod sdk;
 mod tidy;
