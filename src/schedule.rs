@@ -129,8 +129,8 @@ impl Schedule {
         let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
         entry.failures = 0;
         entry.due = Some(now.tick_at(slot::next(now.wall, entry.interval, expires, self.seed)));
-        let doors = entry.doors.clone();
-        self.change(&doors, |door| door.opened(now.tick))
+        let (doors, number) = (entry.doors.clone(), ticket.entry);
+        self.change(&doors, |door| door.opened(number, now.tick))
     }
 
     /// The attempt failed: the object waits, and behind whom the failure blames everything else does too.
@@ -150,7 +150,7 @@ impl Schedule {
                 door.learnt_nothing(number, now.tick);
                 None
             }
-            (Blame::Object, _) | (Blame::Host, Gate::Identity(_)) => door.opened(now.tick),
+            (Blame::Object, _) | (Blame::Host, Gate::Identity(_)) => door.opened(number, now.tick),
         })
     }
 

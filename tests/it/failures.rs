@@ -5,7 +5,9 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use keyferry_emulator::{App, Assertion, DEFAULT_CLIENT, Fault, Misbehaviour, Permission, Refusal, SecretSpec, Service};
+use keyferry_emulator::{
+    App, Assertion, DEFAULT_CLIENT, Fault, Misbehaviour, Permission, Refusal, SecretSpec, Service,
+};
 use rustix::process::Signal;
 
 use crate::harness::{Ended, World, at_once, until_holds};
@@ -24,7 +26,8 @@ fn world() -> World {
 
 /// Fetches `good` and the one that is bad.
 fn init(world: &World, bad: &str) -> Ended {
-    let ended = world.init(&world.config(&format!("secrets:\n  good: keyvault:demo/secrets/good\n  bad: {bad}\n")), PATIENT);
+    let ended =
+        world.init(&world.config(&format!("secrets:\n  good: keyvault:demo/secrets/good\n  bad: {bad}\n")), PATIENT);
     assert_eq!(world.read("good").as_deref(), Some("fine"), "the good one is published: {ended:#?}");
     assert_eq!(world.read("bad"), None, "{ended:#?}");
     ended
@@ -153,7 +156,8 @@ fn an_identity_that_is_not_there_cannot_mend_and_ends_at_once() {
     let world = World::new();
     let local = world.root.path().join("local");
     fs::write(&local, "fine").unwrap();
-    let config = world.config(&format!("secrets:\n  good: file:{}\n  bad: keyvault:demo/secrets/bad\n", local.display()));
+    let config =
+        world.config(&format!("secrets:\n  good: file:{}\n  bad: keyvault:demo/secrets/bad\n", local.display()));
     let mut command = world.keyferry(&config, &["init"]);
     let ended = crate::harness::end(command.env("AZURE_TENANT_ID", stranger));
     assert_told(&ended, 77, &["AADSTS90002", stranger, "az account show"]);
@@ -394,11 +398,11 @@ fn throttling_is_waited_out_with_few_requests() {
     at_once(&cases, |retry_after| {
         let (world, secrets) = fifty();
         let throttle = Misbehaviour::Throttle { retry_after: retry_after.map(str::to_owned) };
-        world.emulator.fault(Fault::vault(throttle).with_bearer(true).times(60));
+        world.emulator.fault(Fault::vault(throttle).with_bearer(true).times(52));
         world.init(&world.config(&secrets), &["--timeout", "50s"]).expect(0, &["throttled (Throttled)", "works again"]);
         assert_fifty(&world);
         // The first fifty are on their way when the first is turned away; then probes go alone.
-        assert!(world.bearers() <= 50 + 60 + 5, "{}", world.bearers());
+        assert!(world.bearers() <= 50 + 52 + 5, "{}", world.bearers());
         assert_eq!(world.requests_to(Service::Entra).len(), 1);
     });
 }

@@ -88,7 +88,7 @@ pub(crate) fn snapshot<'a>(dir: &Path, files: impl IntoIterator<Item = (&'a str,
         layout.insert(PathBuf::from(path), Content { secret: name, part: Part::Value });
     }
     let layouts = Arc::new(BTreeMap::from([(dir.to_path_buf(), layout)]));
-    Arc::new(Snapshot { generation: Generation(1), secrets, layouts })
+    Arc::new(Snapshot { generation: Generation(1), secrets, unknown: BTreeSet::new(), layouts })
 }
 
 pub(crate) fn try_publish(sink: &mut FilesSink, dir: &Path, files: &[(&str, &str)]) -> Result<Published, SinkError> {
