@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench publish`; a median of many, because the first publishes of a directory are slower.
 
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures and prints")]
+#![expect(clippy::disallowed_methods, clippy::expect_used, clippy::print_stdout, reason = "it measures and prints")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -3,7 +3,7 @@
 //! Knows which generations there are, and what is still to be told about them. Must not know how the directory came to be
 //! open, nor how a file is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::adopt;
 use super::errors::Trouble;
-use super::generation::{self, Kept, Tree};
+use super::generation::{self, Kept, Tree, Wanted};
 use super::handle::Mark;
 use super::links;
 use super::names;
@@ -74,8 +74,8 @@ impl History {
         snapshot: &Arc<Snapshot>,
         now: Instant,
     ) -> Result<Published, Trouble> {
-        let wanted = snapshot.files(dir);
-        let names: BTreeSet<&OsStr> = wanted.keys().filter_map(|path| names::visible(path)).collect();
+        let wanted = wanted_of(snapshot, dir);
+        let names: BTreeSet<&OsStr> = wanted.keys().filter_map(|path| names::visible(path.as_ref())).collect();
 
         // 1. Look at what is shown. It is taken here, and given back by success only.
         let shown = self.shown.take();
@@ -84,8 +84,8 @@ impl History {
         let (mut old, findings) = match shown {
             Some((shown, before)) => {
                 let mut findings = tamper::look(place, &shown.name, &shown.tree, &mut self.repaired)?;
-                let before = before.files(dir);
-                findings.sound.retain(|path| same(wanted.get(path.as_path()), before.get(path.as_path())));
+                let before = wanted_of(&before, dir);
+                findings.sound.retain(|path| same(wanted.get(path.as_os_str()), before.get(path.as_os_str())));
                 (Some(shown), findings)
             }
             None => self.adopt(place, &wanted)?,
@@ -108,8 +108,10 @@ impl History {
             }
             Err(trouble) => {
                 // Names of files that did not come to be would take room that the next attempt may need.
-                let names = old.as_ref().map(|old| old.tree.visible_names()).unwrap_or_default();
-                sweep::links(place, &names.iter().map(OsString::as_os_str).collect()).ok();
+                let there = old.as_ref().map(|old| old.tree.visible_names()).unwrap_or_default();
+                for name in names.into_iter().filter(|name| !there.contains(*name)) {
+                    sweep::remove_link(place, name).ok();
+                }
                 self.doubted = old;
                 return Err(trouble);
             }
@@ -128,12 +130,12 @@ impl History {
         place: &Place,
         mut old: Option<&mut Generation>,
         findings: &Findings,
-        wanted: &BTreeMap<&Path, &SecretValue>,
+        wanted: &Wanted,
     ) -> Result<Option<Generation>, Trouble> {
         // 3. If nothing differs, that was it.
-        let written = wanted.keys().filter(|path| !findings.sound.contains(**path)).map(|path| path.to_path_buf());
+        let written = wanted.keys().filter(|path| !findings.sound.contains(**path)).map(PathBuf::from);
         let there = old.iter().flat_map(|old| old.tree.files.keys());
-        let removed = there.filter(|path| !wanted.contains_key(path.as_path())).cloned();
+        let removed = there.filter(|path| !wanted.contains_key(path.as_os_str())).map(PathBuf::from);
         let changed: BTreeSet<PathBuf> = written.chain(removed).collect();
         if changed.is_empty() && findings.intact {
             return Ok(None);
@@ -170,11 +172,7 @@ impl History {
     }
 
     /// Takes over what another process left, or this one when it failed; whatever else is ours is a leftover.
-    fn adopt(
-        &mut self,
-        place: &Place,
-        wanted: &BTreeMap<&Path, &SecretValue>,
-    ) -> Result<(Option<Generation>, Findings), Trouble> {
+    fn adopt(&mut self, place: &Place, wanted: &Wanted) -> Result<(Option<Generation>, Findings), Trouble> {
         // What we held is removed through its handle, wherever a neighbour has moved it, unless it is what is shown.
         for held in self.doubted.take().into_iter().chain(self.retired.take().map(|(retired, _)| retired)) {
             if links::astray(place, &held.name, &held.tree.root.mark)?.is_some() {
@@ -188,7 +186,7 @@ impl History {
         }
         let found = pointed.and_then(|pointed| Some((pointed.name, pointed.root?)));
         // They go first: what a crash left half built may hold links to files that are shown.
-        let swept = sweep::leftovers(place, found.as_ref().map(|(_, (_, mark))| mark).as_slice());
+        let swept = sweep::leftovers(place, found.as_ref().map(|(_, (_, mark))| mark).as_slice(), None);
         self.note(swept);
         let Some((name, (dir, mark))) = found else { return Ok((None, Findings::default())) };
         let (tree, findings) = adopt::adopt(place, dir, mark, wanted, &mut self.repaired)?;
@@ -199,9 +197,8 @@ impl History {
     fn tidy(&mut self, place: &Place, names: &BTreeSet<&OsStr>) {
         let held = self.shown.iter().map(|(shown, _)| shown).chain(self.retired.iter().map(|(retired, _)| retired));
         let roots: Vec<&Mark> = held.map(|generation| &generation.tree.root.mark).collect();
-        let swept = sweep::leftovers(place, &roots);
+        let swept = sweep::leftovers(place, &roots, Some(names));
         self.note(swept);
-        self.note(sweep::links(place, names));
     }
 
     /// When what was shown before has had its time.
@@ -232,6 +229,10 @@ impl History {
             self.tell(&format!("{} could not be cleaned up: {reason}; {fix}", path.display()));
         }
     }
+}
+
+fn wanted_of<'a>(snapshot: &'a Snapshot, dir: &Path) -> Wanted<'a> {
+    snapshot.files(dir).into_iter().map(|(path, value)| (path.as_os_str(), value)).collect()
 }
 
 fn same(one: Option<&&SecretValue>, other: Option<&&SecretValue>) -> bool {
