@@ -2,9 +2,9 @@
 //!
 //! `cargo bench --bench publish`; a median of many, because the first publishes of a directory are slower.
 
-#![expect(clippy::disallowed_methods, clippy::print_stdout, reason = "it measures and prints")]
+#![expect(clippy::disallowed_methods, clippy::expect_used, clippy::print_stdout, reason = "it measures and prints")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,7 +52,8 @@ fn main() {
                         secrets.insert(name(number), secret(round));
                     }
                     let (secrets, layouts) = (secrets.clone(), Arc::clone(&layouts));
-                    let snapshot = Arc::new(Snapshot { generation: Generation(1), secrets, layouts });
+                    let snapshot =
+                        Arc::new(Snapshot { generation: Generation(1), secrets, unknown: BTreeSet::new(), layouts });
                     let begun = Instant::now();
                     let published = sink.publish(&snapshot, begun).expect("a publish");
                     let took = begun.elapsed();

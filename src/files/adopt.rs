@@ -2,17 +2,16 @@
 //!
 //! Must not change anything: what does not verify is simply not kept.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::mem;
-use std::path::Path;
 
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::errors::Trouble;
-use super::generation::{self, Tree};
+use super::generation::{self, Tree, Wanted};
 use super::handle::{Dir, Mark, mark_of};
 use super::names::{self, DATA};
 use super::place::Place;
@@ -52,7 +51,7 @@ pub(super) fn adopt(
     place: &Place,
     dir: Dir,
     mark: Mark,
-    wanted: &BTreeMap<&Path, FileContent<'_>>,
+    wanted: &Wanted,
     told: &mut BTreeSet<String>,
 ) -> Result<(Tree, Findings), Trouble> {
     let (tree, intact) = generation::read(dir, mark, &place.rules)?;
@@ -69,7 +68,7 @@ pub(super) fn adopt(
 }
 
 /// Whether the file holds what is wanted. Where nothing newer is known, what an earlier run wrote is.
-fn is_wanted(tree: &Tree, path: &Path, mark: &Mark, content: FileContent<'_>) -> bool {
+pub(super) fn is_wanted(tree: &Tree, path: &OsStr, mark: &Mark, content: FileContent<'_>) -> bool {
     match content {
         FileContent::Bytes(value) => holds(tree, path, mark, value),
         FileContent::AsItIs => true,
@@ -77,11 +76,11 @@ fn is_wanted(tree: &Tree, path: &Path, mark: &Mark, content: FileContent<'_>) ->
 }
 
 /// Whether the file is the one that was looked at and holds the value.
-fn holds(tree: &Tree, path: &Path, mark: &Mark, value: &SecretValue) -> bool {
+fn holds(tree: &Tree, path: &OsStr, mark: &Mark, value: &SecretValue) -> bool {
     let size = value.expose().len();
     let Some((dir, name)) = tree.spot(path).filter(|_| mark.size() == Some(size)) else { return false };
     let Ok(file) = dir.open(name, OFlags::RDONLY) else { return false };
-    if !mark_of(&file, path).is_ok_and(|is| mark.file_difference(&is).is_none()) {
+    if !mark_of(&file, path.as_ref()).is_ok_and(|is| mark.file_difference(&is).is_none()) {
         return false;
     }
     // One byte more than expected, to see the end.

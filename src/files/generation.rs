@@ -18,6 +18,10 @@ use super::sweep;
 use crate::secret::SecretValue;
 use crate::snapshot::FileContent;
 
+/// The files that are wanted, by the bytes of their paths: to compare them as paths takes each apart into its elements,
+/// which costs more than the system calls.
+pub(super) type Wanted<'a> = BTreeMap<&'a OsStr, FileContent<'a>>;
+
 /// A directory of a generation.
 #[derive(Debug)]
 pub(super) struct Branch {
@@ -30,7 +34,7 @@ pub(super) struct Branch {
 pub(super) struct Tree {
     pub(super) root: Branch,
     pub(super) branches: BTreeMap<PathBuf, Branch>,
-    pub(super) files: BTreeMap<PathBuf, Mark>,
+    pub(super) files: BTreeMap<OsString, Mark>,
 }
 
 impl Tree {
@@ -40,21 +44,22 @@ impl Tree {
     }
 
     /// The open directory that the path is in, and its name there.
-    pub(super) fn spot<'t, 'p>(&'t self, path: &'p Path) -> Option<(&'t Dir, &'p OsStr)> {
+    pub(super) fn spot<'t, 'p>(&'t self, path: &'p OsStr) -> Option<(&'t Dir, &'p OsStr)> {
+        let path = Path::new(path);
         let parent = path.parent()?;
         let branch = if parent == Path::new("") { &self.root } else { self.branches.get(parent)? };
         Some((&branch.dir, path.file_name()?))
     }
 
     /// What is at the path now.
-    pub(super) fn look(&self, path: &Path) -> Result<Option<Mark>, Trouble> {
+    pub(super) fn look(&self, path: &OsStr) -> Result<Option<Mark>, Trouble> {
         let Some((dir, name)) = self.spot(path) else { return Ok(None) };
         dir.look(name)
     }
 
     /// The names that users see of it.
     pub(super) fn visible_names(&self) -> BTreeSet<OsString> {
-        self.files.keys().filter_map(|path| names::visible(path)).map(OsStr::to_owned).collect()
+        self.files.keys().filter_map(|path| names::visible(path.as_ref())).map(OsStr::to_owned).collect()
     }
 }
 
@@ -62,16 +67,11 @@ impl Tree {
 #[derive(Debug)]
 pub(super) struct Kept<'a> {
     pub(super) tree: &'a Tree,
-    pub(super) files: &'a BTreeSet<PathBuf>,
+    pub(super) files: &'a BTreeSet<OsString>,
 }
 
 /// Builds a generation; a failure leaves nothing behind.
-pub(super) fn build(
-    place: &Place,
-    name: &OsStr,
-    wanted: &BTreeMap<&Path, FileContent<'_>>,
-    kept: Option<&Kept>,
-) -> Result<Tree, Trouble> {
+pub(super) fn build(place: &Place, name: &OsStr, wanted: &Wanted, kept: Option<&Kept>) -> Result<Tree, Trouble> {
     let (dir, mark) = make_closed(&place.dir, name, place.dir.path(), &place.rules)?;
     let mut tree = Tree::new(dir, mark);
     match fill(&mut tree, wanted, kept, &place.rules) {
@@ -83,15 +83,14 @@ pub(super) fn build(
     }
 }
 
-fn fill(
-    tree: &mut Tree,
-    wanted: &BTreeMap<&Path, FileContent<'_>>,
-    kept: Option<&Kept>,
-    rules: &Rules,
-) -> Result<(), Trouble> {
+fn fill(tree: &mut Tree, wanted: &Wanted, kept: Option<&Kept>, rules: &Rules) -> Result<(), Trouble> {
     for (path, content) in wanted {
-        if names::visible(path).is_none() {
-            return Err(Trouble::hopeless(path, "the file would leave the directory", "give it a relative name"));
+        if names::visible(path.as_ref()).is_none() {
+            return Err(Trouble::hopeless(
+                path.as_ref(),
+                "the file would leave the directory",
+                "give it a relative name",
+            ));
         }
         grow(tree, path, rules)?;
         let linked = kept.filter(|kept| kept.files.contains(*path)).and_then(|kept| link(tree, kept.tree, path));
@@ -112,14 +111,14 @@ fn fill(
 }
 
 /// Makes the directories above the path that are not there yet.
-fn grow(tree: &mut Tree, path: &Path, rules: &Rules) -> Result<(), Trouble> {
-    let mut above: Vec<&Path> = path.ancestors().skip(1).filter(|path| *path != Path::new("")).collect();
+fn grow(tree: &mut Tree, path: &OsStr, rules: &Rules) -> Result<(), Trouble> {
+    let mut above: Vec<&Path> = Path::new(path).ancestors().skip(1).filter(|path| *path != Path::new("")).collect();
     above.reverse();
     for path in above {
         if tree.branches.contains_key(path) {
             continue;
         }
-        if let Some((parent, name)) = tree.spot(path) {
+        if let Some((parent, name)) = tree.spot(path.as_os_str()) {
             let (dir, mark) = make_closed(parent, name, &parent.path().join(name), rules)?;
             tree.branches.insert(path.into(), Branch { dir, mark });
         }
@@ -143,13 +142,16 @@ fn make_closed(parent: &Dir, name: &OsStr, path: &Path, rules: &Rules) -> Result
     };
     let mark = dir.mark()?;
     let closed = mark.uid() == rules.uid && !mark.grants(0o077) && mark.same_device(&parent.mark()?);
-    if !closed || !dir.names()?.is_empty() {
+    if !closed {
         return Err(Trouble::Interference(path.into()));
     }
     if mark.mode() & 0o777 != 0o700 {
         // The umask took more than it usually does. The setgid bit stays until the directory is complete: it gives the
         // files their group.
         open_up(dir.fd(), path, None, mark.mode() | 0o700)?;
+    }
+    if !dir.names()?.is_empty() {
+        return Err(Trouble::Interference(path.into()));
     }
     drop_inherited_acl(dir.fd());
     Ok((dir, mark))
@@ -165,7 +167,7 @@ fn drop_inherited_acl(fd: &OwnedFd) {
 
 /// Takes a file over from the generation before: the same inode, so that nobody who watches it is woken up. If it is
 /// not what it was, or cannot be linked, it is written anew.
-fn link(tree: &Tree, before: &Tree, path: &Path) -> Option<Mark> {
+fn link(tree: &Tree, before: &Tree, path: &OsStr) -> Option<Mark> {
     let (from, name) = before.spot(path)?;
     let (to, _) = tree.spot(path)?;
     to.link_from(from, name).ok()?;
@@ -211,7 +213,7 @@ pub(super) fn read(dir: Dir, mark: Mark, rules: &Rules) -> Result<(Tree, bool), 
                 found.push((path, Branch { dir, mark }));
             } else {
                 whole &= mark.kind() == FileType::RegularFile;
-                tree.files.insert(path, mark);
+                tree.files.insert(path.into(), mark);
             }
         }
         unread.extend(found.iter().map(|(path, _)| path.clone()));

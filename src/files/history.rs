@@ -3,7 +3,7 @@
 //! Knows which generations there are, and what is still to be told about them. Must not know how the directory came to be
 //! open, nor how a file is written.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::adopt;
 use super::errors::Trouble;
-use super::generation::{self, Kept, Tree};
+use super::generation::{self, Kept, Tree, Wanted};
 use super::handle::Mark;
 use super::links;
 use super::names;
@@ -20,6 +20,7 @@ use super::place::Place;
 use super::sweep;
 use super::tamper::{self, Findings};
 use crate::ports::{Published, SinkError};
+use crate::secret::SecretValue;
 use crate::snapshot::{FileContent, Snapshot};
 
 /// How long the generation before outlives its successor, for readers that are in the middle of it.
@@ -73,7 +74,7 @@ impl History {
         snapshot: &Arc<Snapshot>,
         now: Instant,
     ) -> Result<Published, Trouble> {
-        let mut wanted = snapshot.files(dir);
+        let mut wanted = wanted_of(snapshot, dir);
 
         // 1. Look at what is shown. It is taken here, and given back by success only.
         let shown = self.shown.take();
@@ -82,8 +83,17 @@ impl History {
         let (mut old, findings) = match shown {
             Some((shown, before)) => {
                 let mut findings = tamper::look(place, &shown.name, &shown.tree, &mut self.repaired)?;
-                let before = before.files(dir);
-                findings.sound.retain(|path| same(wanted.get(path.as_path()), before.get(path.as_path())));
+                let before = wanted_of(&before, dir);
+                findings.sound.retain(|path| {
+                    let (Some(mark), Some(content)) = (shown.tree.files.get(path), wanted.get(path.as_os_str())) else {
+                        return false;
+                    };
+                    match before.get(path.as_os_str()) {
+                        Some(FileContent::Bytes(before)) => is_same(*content, before),
+                        // An earlier run's, of which nothing was known until now.
+                        _ => adopt::is_wanted(&shown.tree, path, mark, *content),
+                    }
+                });
                 (Some(shown), findings)
             }
             None => self.adopt(place, &wanted)?,
@@ -91,12 +101,9 @@ impl History {
 
         // What is to stay as it is stays if it is there, and is not missed if it is not.
         wanted.retain(|path, content| matches!(content, FileContent::Bytes(_)) || findings.sound.contains(*path));
-        let kept: Vec<PathBuf> = wanted
-            .iter()
-            .filter(|(_, content)| matches!(content, FileContent::AsItIs))
-            .map(|(path, _)| path.into())
-            .collect();
-        let names: BTreeSet<&OsStr> = wanted.keys().filter_map(|path| names::visible(path)).collect();
+        let kept = wanted.iter().filter(|(_, content)| matches!(content, FileContent::AsItIs));
+        let kept: Vec<PathBuf> = kept.map(|(path, _)| path.into()).collect();
+        let names: BTreeSet<&OsStr> = wanted.keys().filter_map(|path| names::visible(path.as_ref())).collect();
 
         // 2. Make the names that users see; 3. to 7. renew what they lead to.
         let renewed = links::show(&place.dir, &names, &known, &mut self.repaired)
@@ -115,8 +122,10 @@ impl History {
             }
             Err(trouble) => {
                 // Names of files that did not come to be would take room that the next attempt may need.
-                let names = old.as_ref().map(|old| old.tree.visible_names()).unwrap_or_default();
-                sweep::links(place, &names.iter().map(OsString::as_os_str).collect()).ok();
+                let there = old.as_ref().map(|old| old.tree.visible_names()).unwrap_or_default();
+                for name in names.into_iter().filter(|name| !there.contains(*name)) {
+                    sweep::remove_link(place, name).ok();
+                }
                 self.doubted = old;
                 return Err(trouble);
             }
@@ -136,12 +145,12 @@ impl History {
         place: &Place,
         mut old: Option<&mut Generation>,
         findings: &Findings,
-        wanted: &BTreeMap<&Path, FileContent<'_>>,
+        wanted: &Wanted,
     ) -> Result<Option<Generation>, Trouble> {
         // 3. If nothing differs, that was it.
-        let written = wanted.keys().filter(|path| !findings.sound.contains(**path)).map(|path| path.to_path_buf());
+        let written = wanted.keys().filter(|path| !findings.sound.contains(**path)).map(PathBuf::from);
         let there = old.iter().flat_map(|old| old.tree.files.keys());
-        let removed = there.filter(|path| !wanted.contains_key(path.as_path())).cloned();
+        let removed = there.filter(|path| !wanted.contains_key(path.as_os_str())).map(PathBuf::from);
         let changed: BTreeSet<PathBuf> = written.chain(removed).collect();
         if changed.is_empty() && findings.intact {
             return Ok(None);
@@ -178,11 +187,7 @@ impl History {
     }
 
     /// Takes over what another process left, or this one when it failed; whatever else is ours is a leftover.
-    fn adopt(
-        &mut self,
-        place: &Place,
-        wanted: &BTreeMap<&Path, FileContent<'_>>,
-    ) -> Result<(Option<Generation>, Findings), Trouble> {
+    fn adopt(&mut self, place: &Place, wanted: &Wanted) -> Result<(Option<Generation>, Findings), Trouble> {
         // What we held is removed through its handle, wherever a neighbour has moved it, unless it is what is shown.
         for held in self.doubted.take().into_iter().chain(self.retired.take().map(|(retired, _)| retired)) {
             if links::astray(place, &held.name, &held.tree.root.mark)?.is_some() {
@@ -196,7 +201,7 @@ impl History {
         }
         let found = pointed.and_then(|pointed| Some((pointed.name, pointed.root?)));
         // They go first: what a crash left half built may hold links to files that are shown.
-        let swept = sweep::leftovers(place, found.as_ref().map(|(_, (_, mark))| mark).as_slice());
+        let swept = sweep::leftovers(place, found.as_ref().map(|(_, (_, mark))| mark).as_slice(), None);
         self.note(swept);
         let Some((name, (dir, mark))) = found else { return Ok((None, Findings::default())) };
         let (tree, findings) = adopt::adopt(place, dir, mark, wanted, &mut self.repaired)?;
@@ -207,9 +212,8 @@ impl History {
     fn tidy(&mut self, place: &Place, names: &BTreeSet<&OsStr>) {
         let held = self.shown.iter().map(|(shown, _)| shown).chain(self.retired.iter().map(|(retired, _)| retired));
         let roots: Vec<&Mark> = held.map(|generation| &generation.tree.root.mark).collect();
-        let swept = sweep::leftovers(place, &roots);
+        let swept = sweep::leftovers(place, &roots, Some(names));
         self.note(swept);
-        self.note(sweep::links(place, names));
     }
 
     /// When what was shown before has had its time.
@@ -242,11 +246,13 @@ impl History {
     }
 }
 
-fn same(one: Option<&FileContent<'_>>, other: Option<&FileContent<'_>>) -> bool {
-    match (one, other) {
-        (Some(FileContent::Bytes(one)), Some(FileContent::Bytes(other))) => {
-            std::ptr::eq(*one, *other) || one.ct_eq(other)
-        }
-        (one, other) => matches!(one, Some(FileContent::AsItIs)) && other.is_some(),
+fn wanted_of<'a>(snapshot: &'a Snapshot, dir: &Path) -> Wanted<'a> {
+    snapshot.files(dir).into_iter().map(|(path, value)| (path.as_os_str(), value)).collect()
+}
+
+fn is_same(content: FileContent<'_>, before: &SecretValue) -> bool {
+    match content {
+        FileContent::Bytes(value) => std::ptr::eq(value, before) || value.ct_eq(before),
+        FileContent::AsItIs => true,
     }
 }

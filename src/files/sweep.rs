@@ -3,8 +3,7 @@
 //! Knows how a tree is removed through handles. Must not know when that is due.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
 
 use rustix::fs::FileType;
 use rustix::io::Errno;
@@ -20,7 +19,7 @@ use super::place::Place;
 pub(super) fn retire(place: &Place, name: &OsStr, old: &Tree, shown: Option<&mut Tree>) -> Result<(), Trouble> {
     let Some(shown) = shown else { return remove(&place.dir, name, &old.root.dir) };
     // Only of a file that is untouched until now the next change is ours.
-    let shared: Vec<PathBuf> = shown
+    let shared: Vec<OsString> = shown
         .files
         .iter()
         .filter(|(path, mark)| old.files.get(*path).is_some_and(|theirs| theirs.same_inode(mark)))
@@ -62,27 +61,25 @@ fn empty(dir: &Dir) -> Result<(), Trouble> {
 
 /// Removes what bears one of our names and is ours, but is none of those to be kept: what a crash left behind. Those are
 /// known by their inode, because a neighbour can give the generation that is shown the name of a leftover.
-pub(super) fn leftovers(place: &Place, keep: &[&Mark]) -> Result<(), Trouble> {
+///
+/// With the names that are `visible`, links of ours at other names are removed too.
+pub(super) fn leftovers(place: &Place, keep: &[&Mark], visible: Option<&BTreeSet<&OsStr>>) -> Result<(), Trouble> {
     for name in place.dir.names()? {
         if names::may_be_leftover(&name) {
             remove_leftover(place, &name, keep)?;
+        } else if visible.is_some_and(|visible| !visible.contains(name.as_os_str())) {
+            remove_link(place, &name)?;
         }
     }
     Ok(())
 }
 
-/// Removes the links of ours whose names are no longer wanted.
-pub(super) fn links(place: &Place, wanted: &BTreeSet<&OsStr>) -> Result<(), Trouble> {
-    for name in place.dir.names()? {
-        if wanted.contains(name.as_os_str()) || name.as_encoded_bytes().starts_with(b"..") {
-            continue;
-        }
-        let text = place.dir.link_text(&name)?;
-        if text.is_some_and(|text| text == names::visible_text(&name)) {
-            place.dir.unlink(&name)?;
-        }
+/// Removes the link at the name, if it is one for users.
+pub(super) fn remove_link(place: &Place, name: &OsStr) -> Result<(), Trouble> {
+    match place.dir.link_text(name)? {
+        Some(text) if text == names::visible_text(name) => place.dir.unlink(name),
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 fn remove_leftover(place: &Place, name: &OsStr, keep: &[&Mark]) -> Result<(), Trouble> {

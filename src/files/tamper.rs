@@ -3,8 +3,7 @@
 //! Must not read any content: the times, sizes and inodes that we saw when we wrote say as much.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
 
 use super::errors::Trouble;
 use super::generation::Tree;
@@ -17,7 +16,7 @@ pub(super) struct Findings {
     /// Whether the way to it and its directories are as they should be.
     pub(super) intact: bool,
     /// The files that are as they were written.
-    pub(super) sound: BTreeSet<PathBuf>,
+    pub(super) sound: BTreeSet<OsString>,
 }
 
 /// Looks at everything that is shown and tells what somebody changed.
@@ -35,7 +34,7 @@ pub(super) fn look(place: &Place, name: &OsStr, tree: &Tree, told: &mut BTreeSet
         tell(format!("the directory of the generation {what}"));
     }
     for (path, branch) in branches {
-        let what = match tree.look(path)? {
+        let what = match tree.look(path.as_os_str())? {
             None => Some("was removed"),
             Some(is) => branch.mark.directory_difference(&is),
         };
@@ -43,16 +42,16 @@ pub(super) fn look(place: &Place, name: &OsStr, tree: &Tree, told: &mut BTreeSet
             tell(format!("{} {what}", path.display()));
         }
     }
-    let mut sound = BTreeSet::new();
+    let mut sound = Vec::new();
     for (path, mark) in files {
         let what = match tree.look(path)? {
             None => Some("was removed"),
             Some(is) => mark.file_difference(&is),
         };
         match what {
-            None => drop(sound.insert(path.clone())),
+            None => sound.push(path.clone()),
             Some(what) => tell(format!("{} {what}", path.display())),
         }
     }
-    Ok(Findings { intact, sound })
+    Ok(Findings { intact, sound: sound.into_iter().collect() })
 }

@@ -1,6 +1,10 @@
 //! Readers, while generation after generation is published: they see one, whole.
 
-#![expect(clippy::disallowed_methods, reason = "tests look at files with the standard library")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests look at files with the standard library"
+)]
 
 use std::fs;
 use std::io::{ErrorKind, Read};

@@ -1,6 +1,10 @@
 //! Where publishing cannot work: what, where and what to do about it, and nothing that was published is lost.
 
-#![expect(clippy::disallowed_methods, reason = "tests look at files with the standard library")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests look at files with the standard library"
+)]
 
 use std::fs;
 use std::os::unix::fs::symlink;

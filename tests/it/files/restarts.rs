@@ -1,6 +1,10 @@
 //! Restarts: what is there is adopted if it verifies, whatever instant the process before was killed at.
 
-#![expect(clippy::disallowed_methods, reason = "tests look at files with the standard library")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests look at files with the standard library"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -65,7 +69,9 @@ fn another_mode_in_the_configuration_rewrites_the_files() {
 
 #[test]
 fn what_does_not_verify_is_not_adopted() {
-    let cases: [(&str, &[&str], fn(&Desk)); 8] = [
+    /// What was done, which files are not adopted then, and how it is done.
+    type Case = (&'static str, &'static [&'static str], fn(&Desk));
+    let cases: [Case; 8] = [
         ("same size, other bytes", &["a"], |desk| {
             chmod(&desk.dir().join("a"), 0o600);
             fs::write(desk.dir().join("a"), "X").unwrap();

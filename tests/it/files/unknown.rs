@@ -1,0 +1,71 @@
+//! Secrets of which nothing is known yet: what an earlier run published of them stays, as it is, and nobody else's.
+#![expect(clippy::disallowed_methods, reason = "tests look at files with the standard library")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use keyferry::ports::{Published, Sink};
+use keyferry::snapshot::Snapshot;
+
+use super::desk::{Desk, changed, identity, snapshot};
+
+/// The snapshot of these files, in which nothing is known of some.
+fn partly(dir: &Path, files: &[(&str, &str)], unknown: &[&str]) -> Arc<Snapshot> {
+    let whole = snapshot(dir, files.iter().copied());
+    let names: BTreeSet<_> = whole.layouts[dir]
+        .iter()
+        .filter(|(path, _)| unknown.contains(&path.to_str().unwrap()))
+        .map(|(_, content)| content.secret.clone())
+        .collect();
+    let known = whole.secrets.iter().filter(|(name, _)| !names.contains(*name));
+    let secrets: BTreeMap<_, _> = known.map(|(name, secret)| (name.clone(), Arc::clone(secret))).collect();
+    Arc::new(Snapshot { generation: whole.generation, secrets, unknown: names, layouts: Arc::clone(&whole.layouts) })
+}
+
+fn publish(desk: &Desk, sink: &mut impl Sink, files: &[(&str, &str)], unknown: &[&str]) -> Published {
+    sink.publish(&partly(desk.dir(), files, unknown), Instant::now()).unwrap()
+}
+
+#[test]
+fn what_an_earlier_run_published_stays_until_something_newer_is_known() {
+    let desk = Desk::new().made(0o777);
+    desk.publish(&mut desk.sink(), &[("a", "1"), ("b", "2")]);
+    let inode = identity(&desk.dir().join("b"));
+
+    // A restart, and nothing is known of b, nor of c, which was never published.
+    let mut sink = desk.sink();
+    let wanted = [("a", "1"), ("b", "other"), ("c", "3")];
+    let published = publish(&desk, &mut sink, &wanted, &["b", "c"]);
+    assert_eq!((changed(&published), published.kept.clone()), (vec![], vec!["b".into()]));
+    desk.assert_shows(&[("a", "1"), ("b", "2")]);
+    assert_eq!(identity(&desk.dir().join("b")), inode);
+
+    // Something else changes meanwhile: it is taken along.
+    let published = publish(&desk, &mut sink, &[("a", "new"), ("b", "other"), ("c", "3")], &["b", "c"]);
+    assert_eq!((changed(&published), published.kept.clone()), (vec!["a"], vec!["b".into()]));
+    desk.assert_shows(&[("a", "new"), ("b", "2")]);
+
+    // It turns out to be what it was: nothing is touched.
+    let published = publish(&desk, &mut sink, &[("a", "new"), ("b", "2"), ("c", "3")], &["c"]);
+    assert_eq!((changed(&published), published.kept.clone()), (vec![], vec![]));
+    assert_eq!(identity(&desk.dir().join("b")).0, inode.0);
+
+    // And then it is another.
+    publish(&desk, &mut sink, &[("a", "new"), ("b", "other"), ("c", "3")], &[]);
+    desk.assert_shows(&[("a", "new"), ("b", "other"), ("c", "3")]);
+}
+
+#[test]
+fn what_somebody_else_has_changed_is_not_kept() {
+    let desk = Desk::new().made(0o777);
+    desk.publish(&mut desk.sink(), &[("a", "1"), ("b", "2")]);
+    fs::hard_link(desk.generation().join("b"), desk.dir().join("second-name")).unwrap();
+    let published = publish(&desk, &mut desk.sink(), &[("a", "1"), ("b", "2")], &["b"]);
+    assert_eq!(published.kept, Vec::<std::path::PathBuf>::new());
+    assert!(published.repaired.iter().any(|sentence| sentence.contains('b')), "{:?}", published.repaired);
+    fs::remove_file(desk.dir().join("second-name")).unwrap();
+    desk.assert_shows(&[("a", "1")]);
+}
