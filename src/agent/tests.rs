@@ -1,4 +1,5 @@
 //! The loop in paused time, with a source that follows a script and a sink that remembers.
+#![expect(clippy::disallowed_methods, reason = "paused time is asked of the runtime")]
 
 use std::collections::VecDeque;
 use std::path::PathBuf;

@@ -18,12 +18,11 @@ impl Checker<'_> {
             let number = number.to_string();
             let path: Vec<&str> = if raw.files.list { vec!["files", &number] } else { vec!["files"] };
             let dir_path = [&path[..], &["dir"]].concat();
-            let dir = match &directory.dir {
-                Some(dir) => self.take(&dir_path, check_dir(dir)),
-                None => {
-                    self.problem(&dir_path, "'dir' is missing: the directory to publish in");
-                    None
-                }
+            let dir = if let Some(dir) = &directory.dir {
+                self.take(&dir_path, check_dir(dir))
+            } else {
+                self.problem(&dir_path, "'dir' is missing: the directory to publish in");
+                None
             };
             if let Some(dir) = &dir {
                 let relation = dirs.iter().find_map(|(label, other)| Some((label, relation(dir, other)?)));
@@ -93,13 +92,14 @@ impl Checker<'_> {
             let message = match within {
                 Some((other, true)) => format!("the secrets '{other}' and '{name}' have the same file"),
                 Some((other, false)) => format!("the file of '{name}' lies in the file of '{other}'"),
-                None => match around() {
-                    Some((_, other)) => format!("the file of '{other}' lies in the file of '{name}'"),
-                    None => {
+                None => {
+                    if let Some((_, other)) = around() {
+                        format!("the file of '{other}' lies in the file of '{name}'")
+                    } else {
                         taken.insert(file, name);
                         continue;
                     }
-                },
+                }
             };
             self.problem(path, format!("{message}: give one another name with 'file:'"));
         }
