@@ -171,3 +171,6 @@ impl<S> fmt::Debug for Parts<S> {
         f.debug_struct("Parts").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -170,6 +170,33 @@ fn throttling_sets_a_pace() {
 }
 
 #[test]
+fn an_answer_to_what_was_asked_before_is_no_proof_that_it_is_over() {
+    let begin = start();
+    let mut schedule = schedule((0..150).map(|name| object("a", name)), begin);
+    let tickets = schedule.take_due(begin.tick);
+    let throttled = Failure { after: Some(Duration::from_secs(3)), ..fails(Blame::Host, Kind::Throttled) };
+    let at = |millis| after(begin, Duration::from_millis(millis));
+    assert_eq!(schedule.failed(&tickets[0], &throttled, at(10)).len(), 1);
+    for ticket in &tickets[1..6] {
+        schedule.failed(ticket, &throttled, at(20));
+    }
+    for ticket in &tickets[6..] {
+        assert_eq!(schedule.succeeded(ticket, None, at(30)), [], "it was asked before the gate shut");
+    }
+    assert!(schedule.take_due(at(2_900).tick).is_empty(), "Retry-After stands");
+    let mut now = at(2_900);
+    let mut ticks = Vec::new();
+    while ticks.len() < 50 {
+        now = after(begin, schedule.next_wake(now.tick).unwrap() - begin.tick);
+        for ticket in schedule.take_due(now.tick) {
+            ticks.push(now.tick);
+            schedule.succeeded(&ticket, None, now);
+        }
+    }
+    assert!(ticks[5] - ticks[0] > Duration::from_millis(500), "and so does the pace");
+}
+
+#[test]
 fn a_wish_for_freshness_does_not_open_gates() {
     let now = start();
     let mut schedule = schedule([object("a", 0), object("b", 0)], now);
