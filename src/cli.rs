@@ -1,4 +1,5 @@
-//! The command line.
+//! The command line. Its doc comments are the help that people read.
+#![expect(clippy::doc_markdown, reason = "help is plain text")]
 
 use std::path::PathBuf;
 use std::time::Duration;

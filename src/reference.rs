@@ -116,7 +116,7 @@ impl fmt::Display for IdentityName {
 }
 
 /// A vault's host: one DNS label and the cloud's vault suffix, lower case, with its port when that is not 443.
-/// Only [`crate::config::cloud`] makes one, so that no request can go to another kind of host.
+/// Only the configuration's cloud makes one, so that no request can go to another kind of host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VaultHost(pub String);
 
@@ -229,15 +229,12 @@ impl Reference {
     }
 
     fn parse_vault_path(text: &str) -> Result<Self, String> {
-        let (vault, path) = match text.strip_prefix("https://") {
-            Some(rest) => {
-                let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
-                (VaultName::Host(parse_host(host)?), path)
-            }
-            None => {
-                let (alias, path) = text.split_once('/').unwrap_or((text, ""));
-                (VaultName::Alias(parse_alias(alias)?), path)
-            }
+        let (vault, path) = if let Some(rest) = text.strip_prefix("https://") {
+            let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+            (VaultName::Host(parse_host(host)?), path)
+        } else {
+            let (alias, path) = text.split_once('/').unwrap_or((text, ""));
+            (VaultName::Alias(parse_alias(alias)?), path)
         };
         let mut segments = path.split('/');
         match segments.next() {

@@ -7,7 +7,8 @@ mod backoff;
 mod gate;
 mod slot;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::time::{Duration, Instant};
 
 use crate::failure::{Blame, Failure};
@@ -29,6 +30,8 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 pub struct Schedule {
     seed: u64,
     entries: Vec<Entry>,
+    /// Who waits until when, the earliest first: all that [`Entry::due`] says, in order.
+    waiting: BTreeSet<(Instant, usize)>,
     doors: Vec<Door>,
     in_flight: usize,
 }
@@ -62,7 +65,7 @@ impl Schedule {
     pub fn new(plan: &Plan, seed: u64, now: Moment) -> Self {
         let mut doors: Vec<Door> = Vec::new();
         let mut numbers: BTreeMap<Gate, usize> = BTreeMap::new();
-        let entries = plan
+        let entries: Vec<Entry> = plan
             .objects
             .iter()
             .map(|(object, interval)| {
@@ -76,36 +79,36 @@ impl Schedule {
                 Entry { object: object.clone(), interval: *interval, doors, due: Some(now.tick), failures: 0 }
             })
             .collect();
-        Self { seed, entries, doors, in_flight: 0 }
+        let waiting = (0..entries.len()).map(|number| (now.tick, number)).collect();
+        Self { seed, entries, waiting, doors, in_flight: 0 }
     }
 
-    /// What may be asked for now. Whoever has failed least goes first, so that a probe is not always the same sick object.
+    /// What may be asked for now. Who has waited longest goes first; a failure makes the wait longer, so that a probe is
+    /// not always the same sick object.
     pub fn take_due(&mut self, now: Instant) -> Vec<Ticket> {
-        let mut due: Vec<(u32, Instant, usize)> = self
-            .entries
-            .iter()
-            .enumerate()
-            .filter_map(|(number, entry)| entry.due.filter(|due| *due <= now).map(|due| (entry.failures, due, number)))
-            .collect();
-        due.sort_unstable();
         let mut tickets = Vec::new();
-        for (_, _, number) in due {
-            if self.in_flight >= MOST_IN_FLIGHT {
+        let mut after = None;
+        while self.in_flight < MOST_IN_FLIGHT {
+            let begin = after.map_or(Bound::Unbounded, Bound::Excluded);
+            let Some(&(due, number)) =
+                self.waiting.range((begin, Bound::Unbounded)).next().filter(|(due, _)| *due <= now)
+            else {
                 break;
-            }
-            let Some(entry) = self.entries.get_mut(number) else { continue };
+            };
+            after = Some((due, number));
+            let Some(entry) = self.entries.get(number) else { continue };
             let passes = |door: &usize| self.doors.get(*door).is_none_or(|door| door.lets_pass(now));
             if !entry.doors.iter().all(passes) {
                 continue;
             }
-            for door in &entry.doors {
-                if let Some(door) = self.doors.get_mut(*door) {
-                    door.pass(number, now);
-                }
-            }
-            entry.due = None;
+            let (doors, object) = (entry.doors.clone(), entry.object.clone());
+            self.change(&doors, |door| {
+                door.pass(number, now);
+                None
+            });
+            self.set_due(number, None);
             self.in_flight += 1;
-            tickets.push(Ticket { entry: number, object: entry.object.clone() });
+            tickets.push(Ticket { entry: number, object });
         }
         tickets
     }
@@ -116,11 +119,18 @@ impl Schedule {
         if self.in_flight >= MOST_IN_FLIGHT {
             return None;
         }
-        let ready = |entry: &Entry| {
-            let opens = |door: &usize| self.doors.get(*door).map_or(Some(now), |door| door.opens(now));
-            entry.doors.iter().map(opens).try_fold(entry.due?, |latest, opens| Some(latest.max(opens?)))
-        };
-        self.entries.iter().filter_map(ready).min().map(|wake| wake.max(later(now, SHORTEST_WAIT)))
+        let opens = |door: &usize| self.doors.get(*door).map_or(Some(now), |door| door.opens(now));
+        let mut wake: Option<Instant> = None;
+        for (due, number) in &self.waiting {
+            // Nobody further on can be earlier than this.
+            if wake.is_some_and(|wake| wake <= *due) {
+                break;
+            }
+            let doors = self.entries.get(*number).map_or(&[][..], |entry| &entry.doors);
+            let ready = doors.iter().map(opens).try_fold(*due, |latest, opens| Some(latest.max(opens?)));
+            wake = ready.into_iter().chain(wake).min();
+        }
+        wake.map(|wake| wake.max(later(now, SHORTEST_WAIT)))
     }
 
     /// The object came. `expires` is when its present value stops being good, if it says so.
@@ -128,9 +138,10 @@ impl Schedule {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
         entry.failures = 0;
-        entry.due = Some(now.tick_at(slot::next(now.wall, entry.interval, expires, self.seed)));
-        let doors = entry.doors.clone();
-        self.change(&doors, |door| door.opened(now.tick))
+        let slot = now.tick_at(slot::next(now.wall, entry.interval, expires, self.seed));
+        let (doors, number) = (entry.doors.clone(), ticket.entry);
+        self.set_due(number, Some(slot));
+        self.change(&doors, |door| door.opened(number, now.tick))
     }
 
     /// The attempt failed: the object waits, and behind whom the failure blames everything else does too.
@@ -139,8 +150,8 @@ impl Schedule {
         let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
         entry.failures = entry.failures.saturating_add(1);
         let own = backoff::delay(failure, entry.failures, self.seed, ticket.entry);
-        entry.due = Some(later(now.tick, own));
         let (doors, number, seed) = (entry.doors.clone(), ticket.entry, self.seed);
+        self.set_due(number, Some(later(now.tick, own)));
         self.change(&doors, |door| match (failure.blame, door.gate()) {
             (Blame::Identity, Gate::Identity(_)) | (Blame::Host, Gate::Host(_)) => {
                 door.shut(number, failure, seed, now.tick)
@@ -150,14 +161,15 @@ impl Schedule {
                 door.learnt_nothing(number, now.tick);
                 None
             }
-            (Blame::Object, _) | (Blame::Host, Gate::Identity(_)) => door.opened(now.tick),
+            (Blame::Object, _) | (Blame::Host, Gate::Identity(_)) => door.opened(number, now.tick),
         })
     }
 
     /// Somebody wants everything fresh: what waits for its slot is due now. What a gate holds back stays held back.
     pub fn refresh_now(&mut self, now: Instant) {
-        for due in self.entries.iter_mut().filter_map(|entry| entry.due.as_mut()) {
-            *due = now.min(*due);
+        let later: Vec<usize> = self.waiting.iter().filter(|(due, _)| *due > now).map(|(_, number)| *number).collect();
+        for number in later {
+            self.set_due(number, Some(now));
         }
     }
 
@@ -169,6 +181,14 @@ impl Schedule {
     /// When each object will be asked for next, if nothing holds it back; none while it is in flight.
     pub fn due(&self) -> impl Iterator<Item = (&Object, Option<Instant>)> {
         self.entries.iter().map(|entry| (&entry.object, entry.due))
+    }
+
+    fn set_due(&mut self, number: usize, due: Option<Instant>) {
+        let Some(entry) = self.entries.get_mut(number) else { return };
+        if let Some(before) = std::mem::replace(&mut entry.due, due) {
+            self.waiting.remove(&(before, number));
+        }
+        self.waiting.extend(due.map(|due| (due, number)));
     }
 
     fn change(&mut self, doors: &[usize], mut tell: impl FnMut(&mut Door) -> Option<GateChange>) -> Vec<GateChange> {

@@ -71,6 +71,8 @@ pub struct Agent<S> {
     moved: bool,
     /// Status changed since the last view.
     news: bool,
+    /// When the last view was shown.
+    shown: Instant,
 }
 
 type Outcome = (Ticket, Result<Fetched, Failure>);
@@ -92,6 +94,7 @@ impl<S: Source> Agent<S> {
             snapshot: None,
             moved: false,
             news: false,
+            shown: clock().tick,
             plan,
             names,
             identities,
@@ -125,7 +128,7 @@ impl<S: Source> Agent<S> {
             self.show(now);
             let sweeps = self.sinks.iter().filter_map(|sink| sink.sweep_due());
             let wakes = [self.schedule.next_wake(now.tick), self.rollout.next_wake()].into_iter().flatten();
-            let wake = wakes.chain(sweeps).min();
+            let wake = wakes.chain(sweeps).chain(self.show_due()).min();
             tokio::select! {
                 Some(done) = under_way.join_next() => {
                     self.finish(done);
@@ -134,7 +137,10 @@ impl<S: Source> Agent<S> {
                         self.finish(done);
                     }
                     if self.schedule.is_quiet() {
-                        self.rollout.recheck((self.clock)().tick);
+                        let now = (self.clock)();
+                        // First what is new, which may have to settle; the look at what is there does not make it hurry.
+                        self.merge(now);
+                        self.rollout.recheck(now.tick);
                     }
                 }
                 event = events.recv() => match event {
@@ -144,11 +150,13 @@ impl<S: Source> Agent<S> {
                 () = until(wake) => {}
             }
         }
-        // Fetches only read: what is under way can be dropped. What came and waits to settle is published now.
+        // Fetches only read: what is under way can be dropped. What came is published now, whoever else was waited for.
+        self.give_up_waiting();
         let now = (self.clock)();
         self.merge(now);
         self.rollout.hurry(now.tick);
         self.publish(now);
+        self.tell_view(now);
     }
 }
 

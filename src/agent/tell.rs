@@ -41,13 +41,30 @@ impl<S: Source> Agent<S> {
         status.failure = Some(failure.clone());
     }
 
-    pub(super) fn tell_gates(&self, changes: Vec<GateChange>) {
+    pub(super) fn tell_gates(&mut self, changes: Vec<GateChange>) {
         for change in changes {
             match change {
-                GateChange::Shut { gate, failure } => self.tell_shut(&gate, &failure),
+                GateChange::Shut { gate, failure } => {
+                    self.tell_shut(&gate, &failure);
+                    self.hear_of_those_behind(&gate, &failure);
+                }
                 GateChange::Opened { gate, after } => {
                     let seconds = after.as_secs();
                     tracing::info!(after_seconds = seconds, "{} works again, after {seconds} s", what(&gate));
+                }
+            }
+        }
+    }
+
+    /// Whoever waits behind a shut gate has been heard of: more of them than are ever in flight must not keep the first
+    /// whole waiting until it opens. Those in flight are heard of by themselves.
+    fn hear_of_those_behind(&mut self, gate: &Gate, failure: &Failure) {
+        let waiting = self.schedule.due().filter(|(object, due)| due.is_some() && object.gates().contains(gate));
+        for name in waiting.filter_map(|(object, _)| self.names.get(object)).flatten() {
+            if self.holdings.failed(name) {
+                self.moved = true;
+                if let Some(status) = self.status.names.get_mut(name) {
+                    status.failure = Some(failure.clone());
                 }
             }
         }

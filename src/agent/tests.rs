@@ -381,7 +381,7 @@ async fn a_trouble_is_one_line_and_its_end_is_one_line() {
     assert_eq!(stage.values(), ["1", "2"]);
     assert_eq!(stage.lines_with("secret a.a (keyvault:https://a.vault.azure.net/secrets/a) cannot be fetched"), 2);
     assert_eq!(stage.lines_with("secret a.a is fetched again"), 1);
-    assert_eq!(stage.lines_with("a.b"), 1, "published once: {:?}", stage.lines);
+    assert_eq!(stage.lines_with("secret a.b"), 0, "nothing was wrong with it: {:?}", stage.lines);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,17 +1,22 @@
 //! What the loop does with what came back: into the holdings, into the next snapshot, out to the sinks, into the status.
 
+use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::task::JoinError;
 
 use super::{Agent, Outcome};
 use crate::failure::{Blame, Code, Failure, Kind};
-use crate::moment::Moment;
+use crate::moment::{Moment, later};
 use crate::ports::{Fetched, Published, SinkError, Source};
 use crate::reference::SecretName;
 use crate::schedule::Ticket;
 use crate::snapshot::{Merged, merge};
 use crate::status::{NameStatus, Origin, View};
+
+/// A look at everything costs time for every name; between two of them at least this passes while objects come in.
+const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
 impl<S: Source> Agent<S> {
     pub(super) fn finish(&mut self, done: Result<Outcome, JoinError>) {
@@ -75,11 +80,19 @@ impl<S: Source> Agent<S> {
                 self.tell_failed(&name, failure);
             }
         }
-        let changes = match expected {
-            true => self.schedule.succeeded(ticket, None, now),
-            false => self.schedule.failed(ticket, failure, now),
+        let changes = if expected {
+            self.schedule.succeeded(ticket, None, now)
+        } else {
+            self.schedule.failed(ticket, failure, now)
         };
         self.tell_gates(changes);
+    }
+
+    /// Nobody is waited for any more: what has not been heard of counts as unknown.
+    pub(super) fn give_up_waiting(&mut self) {
+        for name in self.plan.names.keys() {
+            self.moved |= self.holdings.failed(name);
+        }
     }
 
     pub(super) fn merge(&mut self, now: Moment) {
@@ -138,7 +151,7 @@ impl<S: Source> Agent<S> {
 
     /// A name of which nothing is known, but whose file of an earlier run is still there, has a value: an old one.
     fn adopt_kept(&mut self, sink: &str, published: &Published) {
-        let Some(layout) = self.plan.layouts.get(std::path::Path::new(sink)) else { return };
+        let Some(layout) = self.plan.layouts.get(Path::new(sink)) else { return };
         for content in published.kept.iter().filter_map(|path| layout.get(path)) {
             if let Some(status) = self.status.names.get_mut(&content.secret)
                 && status.origin == Origin::None
@@ -148,12 +161,21 @@ impl<S: Source> Agent<S> {
         }
     }
 
-    /// Shows what is known, when a cycle is over or something was published; not once per object.
+    /// Shows what is known, when a cycle is over or a while after the last time; not once per object.
     pub(super) fn show(&mut self, now: Moment) {
-        if !self.news || !self.schedule.is_quiet() && self.snapshot.is_none() {
-            return;
+        if self.show_due().is_some_and(|due| self.schedule.is_quiet() || due <= now.tick) {
+            self.tell_view(now);
         }
+    }
+
+    /// When there will be something to show at the latest.
+    pub(super) fn show_due(&self) -> Option<Instant> {
+        self.news.then(|| later(self.shown, SHOWN_EVERY))
+    }
+
+    pub(super) fn tell_view(&mut self, now: Moment) {
         self.news = false;
+        self.shown = now.tick;
         for (object, due) in self.schedule.due() {
             for name in self.names.get(object).into_iter().flatten() {
                 if let Some(status) = self.status.names.get_mut(name) {

@@ -96,7 +96,7 @@ pub(super) fn is_about_the_token(failure: &Failure) -> bool {
 
 /// The failure that travels inside an SDK error. The SDK's own text is never looked at: it may hold a whole body.
 pub(super) fn failure_in(error: &azure_core::Error) -> Failure {
-    let chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
-    let found = chain.filter_map(|error| error.downcast_ref::<Failure>()).next().cloned();
+    let mut chain = std::iter::successors(Some(error as &(dyn std::error::Error + 'static)), |error| error.source());
+    let found = chain.find_map(|error| error.downcast_ref::<Failure>()).cloned();
     found.unwrap_or_else(|| Failure::new(Blame::Object, Kind::Outage, Code::new("sdk")))
 }

@@ -48,16 +48,15 @@ impl Bearer {
         vault: &VaultHost,
         url: &Url,
     ) -> Result<RawResponse, Failure> {
-        let token = match self.tokens.cached(identity, &self.scope) {
-            Some(token) => token,
-            None => {
-                // While the token is made the vault's connection opens, and its challenge comes to be compared.
-                let (token, greeting) =
-                    tokio::join!(self.tokens.get(identity, &self.scope), self.greet(identity, vault, url));
-                let token = token?;
-                greeting?;
-                token
-            }
+        let token = if let Some(token) = self.tokens.cached(identity, &self.scope) {
+            token
+        } else {
+            // While the token is made the vault's connection opens, and its challenge comes to be compared.
+            let (token, greeting) =
+                tokio::join!(self.tokens.get(identity, &self.scope), self.greet(identity, vault, url));
+            let token = token?;
+            greeting?;
+            token
         };
         let response = send(&self.pipeline, url, Some(&token)).await?;
         if u16::from(response.status()) != 401 {

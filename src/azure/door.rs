@@ -212,7 +212,7 @@ fn classify(error: &reqwest::Error) -> Failure {
                 std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => {
                     (code, detail) = ("unreachable", "there is no route to the host");
                 }
-                _ if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                _ if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => {
                     (code, detail) = ("tls", "the TLS handshake failed");
                 }
                 _ => {}

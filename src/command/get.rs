@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout as within;
 
 use super::{Ended, init, start};
+use crate::agent::Event;
 use crate::cli::Global;
 use crate::exit::Exit;
 use crate::failure::Kind;
@@ -34,15 +36,18 @@ pub(super) async fn get(
     }
     let config = start::single(global, what, environment)?;
     let agent = start::agent(&config, environment)?;
-    let mut view = agent.view();
-    let (_tell, events) = mpsc::channel(1);
+    let (view, mut followed) = (agent.view(), agent.view());
+    let (tell, events) = mpsc::channel(1);
+    let mut running = pin!(agent.run(events));
     tokio::select! {
-        () = agent.run(events) => {}
-        _ = within(PATIENCE, view.wait_for(is_decided)) => {}
+        () = &mut running => return Err(init::why(&view.borrow(), &config)),
+        _ = within(PATIENCE, followed.wait_for(is_decided)) => {}
     }
+    tell.send(Event::Stop).await.ok();
+    running.await;
     let view = view.borrow();
-    let secrets = view.snapshot.iter().flat_map(|snapshot| snapshot.secrets.values());
-    let Some(value) = secrets.filter_map(|secret| secret.part(Part::Value)).next() else {
+    let mut secrets = view.snapshot.iter().flat_map(|snapshot| snapshot.secrets.values());
+    let Some(value) = secrets.find_map(|secret| secret.part(Part::Value)) else {
         return Err(init::why(&view, &config));
     };
     let mut stdout = std::io::stdout().lock();

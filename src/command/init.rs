@@ -1,6 +1,7 @@
 //! `keyferry init`: the loop until everything is published, or the deadline.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -8,6 +9,7 @@ use tokio::time::timeout as within;
 
 use super::{Ended, start};
 use crate::advice;
+use crate::agent::Event;
 use crate::cli::Global;
 use crate::config::Config;
 use crate::exit::Exit;
@@ -23,20 +25,23 @@ pub(super) async fn init(
     let mut signals = Signals::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
     let config = start::configuration(global, environment)?;
     let agent = start::agent(&config, environment)?;
-    let mut view = agent.view();
-    let (_tell, events) = mpsc::channel(1);
+    let (view, mut followed) = (agent.view(), agent.view());
+    let (tell, events) = mpsc::channel(1);
     let timeout = timeout.unwrap_or(config.startup_timeout);
-    let settled = async {
-        let settled = view.wait_for(|view| view.is_fresh() || cannot_mend(view)).await;
-        settled.map(|view| view.is_fresh()).unwrap_or(false)
-    };
+    let mut running = pin!(agent.run(events));
     let stopped = async { while signals.next().await != Signal::Stop {} };
-    let fresh = tokio::select! {
-        () = agent.run(events) => false,
-        () = stopped => return Err(Ended::new(Exit::Unavailable, "stopped by a signal before everything was fetched")),
-        settled = within(timeout, settled) => settled.unwrap_or(false),
-    };
-    if fresh { Ok(()) } else { Err(why(&view.borrow(), &config)) }
+    tokio::select! {
+        () = &mut running => return Err(why(&view.borrow(), &config)),
+        () = stopped => tracing::warn!("stopped by a signal before everything was fetched"),
+        _ = within(timeout, followed.wait_for(|view| view.is_fresh() || cannot_mend(view))) => {}
+    }
+    if view.borrow().is_fresh() {
+        return Ok(());
+    }
+    // One bad secret does not keep the others from being published.
+    tell.send(Event::Stop).await.ok();
+    running.await;
+    Err(why(&view.borrow(), &config))
 }
 
 /// Whether everything has been heard of, and waiting for what is lacking would be in vain.

@@ -20,7 +20,7 @@ use crate::files::FilesSink;
 use crate::plan::plan;
 use crate::ports::Sink;
 use crate::reference::{Reference, SecretName};
-use crate::secret::Part;
+use crate::secret::{Part, SecretValue};
 use crate::{clock, local, process};
 
 const DEFAULT_FILE: &str = "/etc/keyferry/keyferry.yaml";
@@ -116,7 +116,7 @@ fn authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>, Ended> {
     let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
     let wrong = |reason: &str| Ended::new(Exit::Config, format!("tls.caFile {}: {reason}", path.display()));
     let fetched = local::read(path).map_err(|failure| wrong(failure.detail.as_deref().unwrap_or("cannot be read")))?;
-    let pem = fetched.secret.part(Part::Value).map(|value| value.expose()).unwrap_or_default();
+    let pem = fetched.secret.part(Part::Value).map(SecretValue::expose).unwrap_or_default();
     let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match parsed {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
@@ -143,8 +143,10 @@ pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> 
     let mut config = meant(&written(global, environment)?.unwrap_or_else(nothing), global, environment)?;
     config.files.clear();
     config.secrets.retain(|name, _| name.as_str() == what);
+    // Whoever asks for it wants it.
+    config.secrets.values_mut().for_each(|secret| secret.optional = false);
     if config.secrets.is_empty() {
-        let wrong = |line| Ended::new(Exit::Usage, format!("'{what}' is no name in the configuration, and: {line}"));
+        let wrong = |line| Ended::new(Exit::Config, line);
         let reference = Reference::parse(what).map_err(|line| Ended::new(Exit::Usage, line))?;
         let object = config.object(&reference).map_err(wrong)?;
         let name = SecretName::parse("value").map_err(wrong)?;

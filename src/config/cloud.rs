@@ -51,6 +51,9 @@ const KNOWN: [Known; 3] = [
     },
 ];
 
+/// What was there instead is not said: it could be anything, a password before an '@' too.
+pub(super) const NO_HOST: &str = "after 'https://' comes a host's name, and its port if it is not 443: nothing else";
+
 impl Known {
     fn cloud(&self) -> Cloud {
         Cloud {
@@ -80,20 +83,36 @@ impl Cloud {
         KNOWN.iter().find(|known| known.authority == host || known.aliases.contains(&host)).map(Known::cloud)
     }
 
-    /// A cloud that the user defined.
-    pub fn custom(authority: &str, vault_suffix: &str, vault_audience: Option<&str>) -> Result<Self, CustomProblem> {
-        let authority = parse_authority(authority).map_err(CustomProblem::Authority)?;
-        let vault_suffix = parse_suffix(vault_suffix).map_err(CustomProblem::Suffix)?;
-        let vault_audience = match vault_audience {
-            Some(audience) => parse_audience(audience, &vault_suffix).map_err(CustomProblem::Audience)?,
-            None => format!("https://{vault_suffix}"),
+    /// A cloud that the user defined, or all that is wrong with it.
+    pub fn custom(
+        authority: &str,
+        vault_suffix: &str,
+        vault_audience: Option<&str>,
+    ) -> Result<Self, Vec<CustomProblem>> {
+        let authority = parse_authority(authority).map_err(CustomProblem::Authority);
+        let suffix = parse_suffix(vault_suffix).map_err(CustomProblem::Suffix);
+        let audience = match (vault_audience, &suffix) {
+            (Some(audience), suffix) => {
+                parse_audience(audience, suffix.as_deref().ok()).map_err(CustomProblem::Audience).map(Some)
+            }
+            (None, _) => Ok(None),
         };
-        Ok(Self { authority, vault_suffix, vault_audience, custom: true })
+        match (authority, suffix, audience) {
+            (Ok(authority), Ok(vault_suffix), Ok(audience)) => {
+                let vault_audience = audience.unwrap_or_else(|| format!("https://{vault_suffix}"));
+                Ok(Self { authority, vault_suffix, vault_audience, custom: true })
+            }
+            (authority, suffix, audience) => {
+                Err([authority.err(), suffix.err(), audience.err()].into_iter().flatten().collect())
+            }
+        }
     }
 
     /// Checks that a host is a vault of this cloud: one label and the cloud's suffix, and a port only in a custom cloud.
     pub fn vault_host(&self, host: &str) -> Result<VaultHost, String> {
-        let (name, port) = host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port)));
+        // Whatever the caller took it from: nothing but a host's name and port becomes part of a URL.
+        let host = parse_host(host).map_err(|_| NO_HOST.to_owned())?;
+        let (name, port) = host.split_once(':').map_or((host.as_str(), None), |(name, port)| (name, Some(port)));
         let suffix = &self.vault_suffix;
         let Some(label) = name.strip_suffix(suffix.as_str()).and_then(|rest| rest.strip_suffix('.')) else {
             return Err(format!("'{host}' is no vault of this cloud: {}", self.why_not(name)));
@@ -101,18 +120,18 @@ impl Cloud {
         if port.is_some() && !self.custom {
             return Err(format!("'{host}' has a port: vaults are on port 443"));
         }
-        let ok = !label.is_empty()
-            && !label.contains('.')
-            && (self.custom
-                || (3..=24).contains(&label.len())
-                    && label.starts_with(|c: char| c.is_ascii_alphabetic())
-                    && !label.contains("--"));
-        if !ok {
+        let azure = (3..=24).contains(&label.len())
+            && label.starts_with(|c: char| c.is_ascii_alphabetic())
+            && !label.contains("--");
+        if label.contains('.') {
+            return Err(format!("'{host}' is no vault: one name comes before '.{suffix}', without dots"));
+        }
+        if !azure && !self.custom {
             return Err(format!(
                 "'{label}' is no vault's name: 3 to 24 letters, digits and single hyphens, beginning with a letter"
             ));
         }
-        Ok(VaultHost(host.to_owned()))
+        Ok(VaultHost(host))
     }
 
     fn why_not(&self, name: &str) -> String {
@@ -147,11 +166,12 @@ fn parse_authority(authority: &str) -> Result<String, String> {
             "an authority is written 'https://<host>', without a path: the tenant is added by keyferry".to_owned()
         );
     }
-    Ok(format!("https://{}", parse_host(host)?))
+    parse_host(host).map(|host| format!("https://{host}")).map_err(|_| NO_HOST.to_owned())
 }
 
 fn parse_suffix(suffix: &str) -> Result<String, String> {
-    let suffix = parse_host(suffix)?;
+    let suffix = parse_host(suffix)
+        .map_err(|_| "a suffix is what follows a vault's name and its dot, such as vault.example.org".to_owned())?;
     if suffix.contains(':') {
         return Err("a suffix has no port; vaults of a custom cloud may have one in their url".to_owned());
     }
@@ -160,7 +180,7 @@ fn parse_suffix(suffix: &str) -> Result<String, String> {
             .to_owned());
     }
     let related = |known: &&Known| {
-        [known.vault_suffix, known.authority].iter().any(|theirs| {
+        known.aliases.iter().chain([&known.vault_suffix, &known.hsm_suffix, &known.authority]).any(|theirs| {
             *theirs == suffix || theirs.ends_with(&format!(".{suffix}")) || suffix.ends_with(&format!(".{theirs}"))
         })
     };
@@ -170,15 +190,16 @@ fn parse_suffix(suffix: &str) -> Result<String, String> {
     }
 }
 
-fn parse_audience(audience: &str, vault_suffix: &str) -> Result<String, String> {
+/// The relation to the suffix is checked where there is one.
+fn parse_audience(audience: &str, vault_suffix: Option<&str>) -> Result<String, String> {
     if audience.ends_with('/') {
         return Err("an audience has no slash at its end: with one the vault refuses every token (AKV10022)".to_owned());
     }
     let host = audience.strip_prefix("https://").ok_or("an audience is written 'https://<host>'")?;
-    let host = parse_host(host)?;
-    let is_parent = vault_suffix.ends_with(&format!(".{host}")) && host.contains('.');
-    if host != vault_suffix && !is_parent {
-        return Err(format!("the audience's host must be the vault suffix '{vault_suffix}' or a domain above it"));
+    let host = parse_host(host).map_err(|_| "an audience is written 'https://<host>', without a path".to_owned())?;
+    let related = |suffix: &str| host == suffix || suffix.ends_with(&format!(".{host}")) && host.contains('.');
+    if let Some(suffix) = vault_suffix.filter(|suffix| !related(suffix)) {
+        return Err(format!("the audience's host must be the vault suffix '{suffix}' or a domain above it"));
     }
     Ok(format!("https://{host}"))
 }

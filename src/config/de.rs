@@ -12,6 +12,8 @@ use super::node::{Node, Value};
 #[derive(Debug)]
 pub(super) struct Error {
     pub(super) id: Option<usize>,
+    /// The key that an unknown one was probably meant to be.
+    pub(super) meant: Option<&'static str>,
     pub(super) message: String,
 }
 
@@ -32,12 +34,13 @@ impl std::error::Error for Error {}
 
 impl de::Error for Error {
     fn custom<T: fmt::Display>(message: T) -> Self {
-        Self { id: None, message: message.to_string() }
+        Self { id: None, meant: None, message: message.to_string() }
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
         let found = match unexpected {
-            Unexpected::Bool(_) => "true or false",
+            Unexpected::Bool(true) => "true",
+            Unexpected::Bool(false) => "false",
             Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
             Unexpected::Str(_) => "text",
             Unexpected::Unit | Unexpected::Option => "nothing",
@@ -45,40 +48,57 @@ impl de::Error for Error {
             Unexpected::Map => "a mapping",
             _ => "something else",
         };
-        Self::custom(format!("expected {expected}, found {found}"))
+        let expected = plainly(expected);
+        let quotes = matches!((expected.as_str(), found), ("text", "a number" | "true" | "false"));
+        let hint = if quotes { ": put it in quotes" } else { "" };
+        Self::custom(format!("expected {expected}, found {found}{hint}"))
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format!("expected {expected}"))
+        Self::custom(format!("expected {}", plainly(expected)))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::custom(format!("expected one of {}", expected.join(", ")))
+        Self::custom(format!("expected {}", expected.join(" or ")))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         let field: String = field.chars().take(60).flat_map(char::escape_default).collect();
-        let near = expected.iter().min_by_key(|known| distance(&field, known));
-        match near.filter(|known| distance(&field, known) <= 2) {
-            Some(near) => Self::custom(format!("unknown key '{field}': did you mean '{near}'?")),
-            None => Self::custom(format!("unknown key '{field}': known here are {}", expected.join(", "))),
-        }
+        let near = expected.iter().map(|known| (distance(&field, known), *known)).min();
+        let meant = near.filter(|(distance, _)| *distance <= 2).map(|(_, known)| known);
+        let hint = match meant {
+            Some(meant) => format!("did you mean '{meant}'?"),
+            None => format!("known here: {}", expected.join(", ")),
+        };
+        Self { meant, ..Self::custom(format!("unknown key '{field}': {hint}")) }
     }
 }
 
-/// How many characters to insert, remove or replace (Levenshtein).
+/// How many characters to insert, remove or replace (Levenshtein), row by row.
 fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, a) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        let mut left = i + 1;
+        let mut next = vec![left];
+        for ((b, diagonal), above) in b.chars().zip(&row).zip(row.iter().skip(1)) {
+            left = (diagonal + usize::from(a != b)).min(above + 1).min(left + 1);
+            next.push(left);
         }
+        row = next;
     }
     row.last().copied().unwrap_or_default()
+}
+
+/// What serde expects, in the words of people who write YAML.
+fn plainly(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "a boolean" => "true or false".to_owned(),
+        "a string" => "text".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        "u32" => format!("a whole number from 0 to {}, without quotes", u32::MAX),
+        _ => expected,
+    }
 }
 
 /// Plain scalars by YAML 1.2's core schema; quoted ones are text.
@@ -107,7 +127,7 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let result = match &self.value {
             Value::Scalar { text, plain } => scalar(text, *plain, visitor),
-            Value::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter())),
+            Value::List(items) => visitor.visit_seq(SeqDeserializer::new(items.iter().map(|(_, item)| item))),
             Value::Mapping(entries) => {
                 visitor.visit_map(MapDeserializer::new(entries.iter().map(|(k, v)| (Key(k), v))))
             }
@@ -140,10 +160,10 @@ impl<'de> Deserializer<'de> for &'de Node {
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let Some(text) = self.text() else { return Err(Error::custom("expected a word").at(self)) };
+        let Some(text) = self.text() else { return Err(Error::unknown_variant("", variants).at(self)) };
         visitor.visit_enum(text.into_deserializer()).map_err(|error: Error| error.at(self))
     }
 

@@ -58,6 +58,15 @@ pub const DEFAULT_IDENTITY: &str = "default";
 impl Config {
     /// What is asked for by a reference: alias, cloud and identity resolved.
     pub fn object(&self, reference: &Reference) -> Result<Object, String> {
+        let object = self.locate(reference)?;
+        match &self.no_identity {
+            Some(reason) if needs_default(&object) => Err(reason.clone()),
+            _ => Ok(object),
+        }
+    }
+
+    /// The same, whether anybody can sign in there or not.
+    fn locate(&self, reference: &Reference) -> Result<Object, String> {
         let (vault, name, version) = match reference {
             Reference::File(path) => return Ok(Object::File(path.clone())),
             Reference::Secret { vault, name, version } => (vault, name, version),
@@ -71,9 +80,6 @@ impl Config {
                 known.unwrap_or(Vault { host, identity: IdentityName(DEFAULT_IDENTITY.to_owned()) })
             }
         };
-        if let Some(reason) = self.no_identity.as_ref().filter(|_| !self.identities.contains_key(&vault.identity)) {
-            return Err(reason.clone());
-        }
         let (name, version) = (name.clone(), version.clone());
         Ok(Object::Secret { identity: vault.identity, vault: vault.host, name, version })
     }
@@ -84,6 +90,11 @@ impl Config {
             if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!("'{alias}' is no alias in 'vaults:': {known}")
     }
+}
+
+/// Whether the identity `default` signs in for it.
+fn needs_default(object: &Object) -> bool {
+    matches!(object, Object::Secret { identity, .. } if identity.0 == DEFAULT_IDENTITY)
 }
 
 /// How to sign in.

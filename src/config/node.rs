@@ -3,13 +3,14 @@
 //! Knows YAML; must not know the configuration. Aliases, tags and merge keys are refused: a configuration that is
 //! reviewed should say what it means where it says it. A message never quotes a value: it could be a secret.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span};
 
 /// Longer than any configuration, shorter than anything that could hurt.
 const LONGEST_TEXT: usize = 1 << 20;
 const DEEPEST: usize = 32;
+const TAG: &str = "a tag has no meaning here: remove it";
 
 /// A place in the text, both from 1; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,8 +40,12 @@ pub(super) struct Node {
 
 #[derive(Debug)]
 pub(super) enum Value {
-    Scalar { text: String, plain: bool },
-    List(Vec<Node>),
+    Scalar {
+        text: String,
+        plain: bool,
+    },
+    /// Items with their numbers as written: these stay when others are cut out.
+    List(Vec<(usize, Node)>),
     Mapping(Vec<(Node, Node)>),
 }
 
@@ -73,27 +78,41 @@ impl Tree {
         Some(Self { root, cut: builder.cut })
     }
 
-    /// Where the value at the path stands, or the nearest one above it that is there.
-    pub(super) fn place(&self, path: &[&str]) -> Place {
-        let mut node = &self.root;
+    /// The path as written (items are counted before any was cut out), and where the value at it stands, or the nearest
+    /// one above it that is there.
+    pub(super) fn find(&self, path: &[&str]) -> (Path, Place) {
+        let (mut written, mut place, mut node) = (Path::new(), self.root.place, Some(&self.root));
         for step in path {
-            let next = match &node.value {
-                Value::Mapping(entries) => {
-                    entries.iter().find(|(key, _)| key.text() == Some(*step)).map(|(_, value)| value)
-                }
-                Value::List(items) => step.parse().ok().and_then(|step: usize| items.get(step)),
-                Value::Scalar { .. } => None,
-            };
-            let Some(next) = next else { break };
-            node = next;
+            let next = node.and_then(|node| node.child(step));
+            written.push(next.as_ref().map_or_else(|| (*step).to_owned(), |(step, _)| step.clone()));
+            node = next.map(|(_, child)| child);
+            place = node.map_or(place, |node| node.place);
         }
-        node.place
+        (written, place)
+    }
+
+    /// Where the key of the mapping's entry at the path stands.
+    pub(super) fn key_place(&self, path: &[&str]) -> Option<Place> {
+        let (last, above) = path.split_last()?;
+        let mapping = above.iter().try_fold(&self.root, |node, step| node.child(step).map(|(_, child)| child))?;
+        let Value::Mapping(entries) = &mapping.value else { return None };
+        entries.iter().find(|(key, _)| key.text() == Some(*last)).map(|(key, _)| key.place)
     }
 
     /// Whether something at or above this path was cut out.
-    pub(super) fn was_cut(&self, path: &[&str]) -> bool {
-        let path: Path = path.iter().map(|step| (*step).to_owned()).collect();
+    pub(super) fn was_cut<T: AsRef<str>>(&self, path: &[T]) -> bool {
+        let path: Path = path.iter().map(|step| step.as_ref().to_owned()).collect();
         (1..=path.len()).any(|length| path.get(..length).is_some_and(|path| self.cut.contains(path)))
+    }
+
+    /// Whether something at or below this path was cut out.
+    pub(super) fn was_cut_within(&self, path: &[&str]) -> bool {
+        self.cut.iter().any(|cut| cut.iter().zip(path).filter(|(cut, step)| cut == step).count() == path.len())
+    }
+
+    /// Takes what is missing at this path for cut out.
+    pub(super) fn excuse(&mut self, path: Path) {
+        self.cut.insert(path);
     }
 
     /// Cuts out the smallest entry that has this node as its key or value, and tells its path and where the node stood.
@@ -110,27 +129,27 @@ fn cut_from(node: &mut Node, id: usize, path: &mut Path) -> Option<Place> {
     match &mut node.value {
         Value::Scalar { .. } => None,
         Value::List(items) => {
-            for (number, item) in items.iter_mut().enumerate() {
+            for (position, (number, item)) in items.iter_mut().enumerate() {
                 path.push(number.to_string());
                 if let Some(place) = cut_from(item, id, path) {
                     return Some(place);
                 }
                 if item.id == id {
-                    return Some(items.remove(number).place);
+                    return Some(items.remove(position).1.place);
                 }
                 path.pop();
             }
             None
         }
         Value::Mapping(entries) => {
-            for (number, (key, value)) in entries.iter_mut().enumerate() {
+            for (position, (key, value)) in entries.iter_mut().enumerate() {
                 path.push(key.text().unwrap_or_default().to_owned());
                 if let Some(place) = cut_from(value, id, path) {
                     return Some(place);
                 }
                 let place = if key.id == id { key.place } else { value.place };
                 if key.id == id || value.id == id {
-                    entries.remove(number);
+                    entries.remove(position);
                     return Some(place);
                 }
                 path.pop();
@@ -141,6 +160,19 @@ fn cut_from(node: &mut Node, id: usize, path: &mut Path) -> Option<Place> {
 }
 
 impl Node {
+    /// The entry of this key, or this item of those that are left; and the step to it as written.
+    fn child(&self, step: &str) -> Option<(String, &Self)> {
+        match &self.value {
+            Value::Scalar { .. } => None,
+            Value::List(items) => {
+                items.get(step.parse::<usize>().ok()?).map(|(number, item)| (number.to_string(), item))
+            }
+            Value::Mapping(entries) => {
+                entries.iter().find(|(key, _)| key.text() == Some(step)).map(|(_, value)| (step.to_owned(), value))
+            }
+        }
+    }
+
     pub(super) fn text(&self) -> Option<&str> {
         match &self.value {
             Value::Scalar { text, .. } => Some(text),
@@ -170,7 +202,7 @@ impl<'text> Builder<'text, '_> {
                 Event::StreamStart | Event::DocumentStart(_) | Event::Nothing => {}
                 event => {
                     let root = self.build(event, &span, &mut Path::new())?;
-                    self.expect_end()?;
+                    self.end()?;
                     // A configuration that is all comments is an empty one.
                     return Ok(if root.is_null() { Node { value: Value::Mapping(Vec::new()), ..root } } else { root });
                 }
@@ -178,13 +210,14 @@ impl<'text> Builder<'text, '_> {
         }
     }
 
-    fn expect_end(&mut self) -> Result<(), Problem> {
+    fn end(&mut self) -> Result<(), Problem> {
         loop {
             let (event, span) = self.next()?;
             match event {
                 Event::StreamEnd => return Ok(()),
                 Event::DocumentStart(_) => {
-                    return Err(problem(&span, "a second document begins here; a configuration is one document"));
+                    self.note(&span, "a second document begins here; a configuration is one document");
+                    return Ok(());
                 }
                 _ => {}
             }
@@ -216,7 +249,7 @@ impl<'text> Builder<'text, '_> {
             _ => false,
         };
         if tag {
-            self.refuse(span, path, "a tag has no meaning here: remove it");
+            self.refuse(span, path, TAG);
         }
         match event {
             Event::Scalar(text, style, _, _) => {
@@ -235,44 +268,58 @@ impl<'text> Builder<'text, '_> {
 
     fn list(&mut self, span: &Span, path: &mut Path) -> Result<Node, Problem> {
         let mut items = Vec::new();
-        loop {
+        for number in 0.. {
             let (event, at) = self.next()?;
             if event == Event::SequenceEnd {
-                return Ok(self.node(span, Value::List(items)));
+                break;
             }
-            path.push(items.len().to_string());
-            items.push(self.build(event, &at, path)?);
+            path.push(number.to_string());
+            let item = self.build(event, &at, path)?;
+            if !self.cut.contains(path) {
+                items.push((number, item));
+            }
             path.pop();
         }
+        Ok(self.node(span, Value::List(items)))
     }
 
     fn mapping(&mut self, span: &Span, path: &mut Path) -> Result<Node, Problem> {
-        let mut entries: Vec<(Node, Node)> = Vec::new();
+        let mut entries = Vec::new();
+        let mut lines = BTreeMap::new();
         loop {
             let (event, at) = self.next()?;
             if event == Event::MappingEnd {
                 return Ok(self.node(span, Value::Mapping(entries)));
             }
-            let key = self.build(event, &at, path)?;
-            let Some(text) = key.text().map(str::to_owned) else {
-                return Err(problem(&at, "a key is a word, not a list or mapping"));
+            let Event::Scalar(text, _, _, tag) = event else {
+                return Err(problem(&at, "a key is a word, not an alias, a list or a mapping"));
             };
+            if tag.is_some() {
+                self.note(&at, TAG);
+            }
+            let text = text.into_owned();
+            let key = self.node(&at, Value::Scalar { text: text.clone(), plain: false });
             path.push(text.clone());
             let (event, value_at) = self.next()?;
             let value = self.build(event, &value_at, path)?;
             if text == "<<" {
                 self.refuse(&at, path, "a merge key is not followed: write out what it stands for");
-            } else if entries.iter().any(|(other, _)| other.text() == Some(&text)) {
-                self.problems.push(problem(&at, "this key stands twice in its mapping: remove one"));
+            } else if let Some(line) = lines.get(&text) {
+                self.note(&at, &format!("this key stands in its mapping already, on line {line}: remove one"));
             } else if !self.cut.contains(path) {
                 entries.push((key, value));
             }
+            lines.entry(text).or_insert(place(&at).line);
             path.pop();
         }
     }
 
-    fn refuse(&mut self, span: &Span, path: &Path, message: &str) {
+    fn note(&mut self, span: &Span, message: &str) {
         self.problems.push(problem(span, message));
+    }
+
+    fn refuse(&mut self, span: &Span, path: &Path, message: &str) {
+        self.note(span, message);
         self.cut.insert(path.clone());
     }
 }

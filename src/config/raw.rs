@@ -17,14 +17,20 @@ pub(super) struct Raw {
     pub(super) startup: RawStartup,
     pub(super) secrets: BTreeMap<String, RawSecret>,
     pub(super) files: RawFiles,
-    pub(super) allow_disk: bool,
+    pub(super) allow_disk: Option<bool>,
     pub(super) refresh: RawRefresh,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping such as {workload: {}}")]
 pub(super) struct RawIdentity {
+    #[serde(deserialize_with = "present")]
     pub(super) workload: Option<RawWorkload>,
+}
+
+/// The kind of an identity is chosen by its key: nothing after it means that the variables say everything.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawWorkload>, D::Error> {
+    RawWorkload::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -89,7 +95,7 @@ pub(super) struct RawLongSecret {
     pub(super) decode: Option<RawDecode>,
     pub(super) file: Option<RawFile>,
     pub(super) refresh: Option<RawDuration>,
-    pub(super) optional: bool,
+    pub(super) optional: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -130,6 +136,9 @@ pub(super) struct RawDirectory {
 /// What a value that has a short and a long form is made of.
 trait Forms<'de>: Sized {
     const EXPECTED: &'static str;
+    fn from_nothing() -> Option<Self> {
+        None
+    }
     fn from_text(_: &str) -> Option<Self> {
         None
     }
@@ -156,6 +165,10 @@ impl<'de, T: Forms<'de>> Visitor<'de> for FormsVisitor<T> {
         f.write_str(T::EXPECTED)
     }
 
+    fn visit_unit<E: de::Error>(self) -> Result<T, E> {
+        T::from_nothing().ok_or_else(|| E::invalid_type(de::Unexpected::Unit, &self))
+    }
+
     fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
         T::from_text(text).ok_or_else(|| E::invalid_type(de::Unexpected::Str(""), &self))
     }
@@ -169,6 +182,14 @@ impl<'de, T: Forms<'de>> Visitor<'de> for FormsVisitor<T> {
             Some(message) => E::custom(message),
             None => E::invalid_type(de::Unexpected::Unsigned(value), &self),
         })
+    }
+
+    fn visit_i64<E: de::Error>(self, _: i64) -> Result<T, E> {
+        self.visit_u64(0)
+    }
+
+    fn visit_f64<E: de::Error>(self, _: f64) -> Result<T, E> {
+        self.visit_u64(0)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
@@ -254,6 +275,10 @@ impl Forms<'_> for RawMode {
 
 impl<'de> Forms<'de> for RawFiles {
     const EXPECTED: &'static str = "a mapping with 'dir', or a list of them";
+
+    fn from_nothing() -> Option<Self> {
+        Some(Self::default())
+    }
 
     fn from_map<A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
         let directory = Deserialize::deserialize(MapAccessDeserializer::new(map));

@@ -2,21 +2,27 @@
 //!
 //! Pure: the text and the environment are arguments. What was cut out as wrong is not complained of a second time.
 
+mod cloud;
 mod files;
 mod identity;
 mod secrets;
+mod vaults;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize as _;
 
-use super::cloud::{Cloud, CustomProblem};
-use super::node::{Problem, Tree};
-use super::raw::{Raw, RawCloud, RawCustomCloud, RawDuration, RawVault};
-use super::{Config, DEFAULT_IDENTITY, Identity, Refresh, Vault};
-use crate::reference::{IdentityName, parse_alias, parse_host};
+use super::cloud::Cloud;
+use super::node::{Place, Problem, Tree};
+use super::raw::{Raw, RawDuration};
+use super::{Config, DEFAULT_IDENTITY, Identity, Refresh};
+use crate::reference::IdentityName;
+
+/// More than anybody mends at once. A text that is something else altogether is given up on here.
+const MOST_PROBLEMS: usize = 100;
 
 /// What there is to validate.
 #[derive(Debug)]
@@ -77,7 +83,15 @@ fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Option<Raw> {
             problems.push(Problem { place: tree.root.place, message: error.message });
             return None;
         };
+        if let Some((meant, (_, above))) = error.meant.zip(path.split_last()) {
+            tree.excuse([above, &[meant.to_owned()]].concat());
+        }
         problems.push(Problem { place, message: format!("{}: {}", joined(&path), error.message) });
+        if problems.len() >= MOST_PROBLEMS {
+            let message = format!("there are more than {MOST_PROBLEMS} problems: these are the first that were found");
+            problems.push(Problem { place: tree.root.place, message });
+            return None;
+        }
     }
 }
 
@@ -95,19 +109,21 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn config(&mut self, raw: &Raw) -> Config {
-        let cloud = self.cloud(raw.cloud.as_ref());
+        let known_cloud = self.cloud(raw.cloud.as_ref());
         let (default, no_identity) = self.default_identity(raw.identity.as_ref());
         let mut identities = BTreeMap::new();
         if let Some(workload) = default {
             identities.insert(IdentityName(DEFAULT_IDENTITY.to_owned()), Identity::Workload(workload));
         }
-        let vaults = self.vaults(&raw.vaults, &cloud, &mut identities);
+        let vaults = self.vaults(&raw.vaults, known_cloud.as_ref(), &mut identities);
+        // What is wrong with the cloud was noted. That hosts do not fit another one's suffix would be news to nobody.
+        let hosts_checked = known_cloud.is_some();
         let refresh = Refresh {
             interval: self.duration(&["refresh", "interval"], raw.refresh.interval.as_ref(), &INTERVAL),
             settle: self.duration(&["refresh", "settle"], raw.refresh.settle.as_ref(), &SETTLE),
         };
         let mut config = Config {
-            cloud,
+            cloud: known_cloud.unwrap_or_else(Cloud::public),
             identities,
             no_identity,
             vaults,
@@ -117,126 +133,33 @@ impl Checker<'_> {
             files: Vec::new(),
             refresh,
         };
-        config.secrets = self.secrets(raw, &config);
+        config.secrets = self.secrets(raw, &config, hosts_checked);
+        self.need_identity(&config);
         config.files = self.files(raw, &config.secrets);
         config
     }
 
     /// Notes a problem with the value at the path, unless it, or what it stands in, was cut out for another.
     fn problem(&mut self, path: &[&str], message: impl fmt::Display) {
+        let (path, place) = self.tree.find(path);
+        self.note(&path, place, message);
+    }
+
+    /// Notes a problem with the last key of the path.
+    fn key_problem(&mut self, path: &[&str], message: impl fmt::Display) {
+        let (written, place) = self.tree.find(path);
+        self.note(&written, self.tree.key_place(path).unwrap_or(place), message);
+    }
+
+    fn note(&mut self, path: &[String], place: Place, message: impl fmt::Display) {
         if !self.tree.was_cut(path) {
-            let message = format!("{}: {message}", joined(path));
-            self.problems.push(Problem { place: self.tree.place(path), message });
+            self.problems.push(Problem { place, message: format!("{}: {message}", joined(path)) });
         }
     }
 
     /// The value, or a problem.
     fn take<T>(&mut self, path: &[&str], result: Result<T, String>) -> Option<T> {
         result.map_err(|message| self.problem(path, message)).ok()
-    }
-
-    fn cloud(&mut self, raw: Option<&RawCloud>) -> Cloud {
-        // What is wrong is noted; the rest is checked as if nothing had been said.
-        let fallback = Cloud::public;
-        let authority = self.settings.environment.get("AZURE_AUTHORITY_HOST").filter(|host| !host.is_empty()).cloned();
-        match raw {
-            Some(RawCloud::Custom(custom)) => self.custom_cloud(custom, authority.as_deref()).unwrap_or_else(fallback),
-            Some(RawCloud::Named(name)) => {
-                let Some(cloud) = Cloud::named(name) else {
-                    self.problem(
-                        &["cloud"],
-                        "expected public, usGovernment, china, or a mapping with authorityHost and vaultSuffix",
-                    );
-                    return fallback();
-                };
-                if let Some(authority) = authority.filter(|host| Cloud::of_authority(host).as_ref() != Some(&cloud)) {
-                    let message = format!(
-                        "this cloud's authority is {}, but AZURE_AUTHORITY_HOST is {authority}: \
-                                           change the one that is wrong",
-                        cloud.authority
-                    );
-                    self.problem(&["cloud"], message);
-                }
-                cloud
-            }
-            None => match authority {
-                None => fallback(),
-                Some(authority) => Cloud::of_authority(&authority).unwrap_or_else(|| {
-                    let message = format!(
-                        "AZURE_AUTHORITY_HOST is {authority}, which is the authority of no known cloud: \
-                                           describe it with 'cloud: {{vaultSuffix: …}}'"
-                    );
-                    self.problem(&["cloud"], message);
-                    fallback()
-                }),
-            },
-        }
-    }
-
-    fn custom_cloud(&mut self, raw: &RawCustomCloud, environment: Option<&str>) -> Option<Cloud> {
-        if !self.settings.allow_custom_cloud {
-            self.problem(
-                &["cloud"],
-                "a cloud of one's own must be agreed to, because its authority receives the pod's federated token: start \
-                 keyferry with --allow-custom-cloud, or with KEYFERRY_ALLOW_CUSTOM_CLOUD=1 in the pod's environment",
-            );
-        }
-        let Some(suffix) = &raw.vault_suffix else {
-            self.problem(&["cloud", "vaultSuffix"], "a cloud of one's own needs the DNS suffix of its vaults");
-            return None;
-        };
-        let Some(authority) = raw.authority_host.as_deref().or(environment) else {
-            self.problem(
-                &["cloud", "authorityHost"],
-                "a cloud of one's own needs its authority, here or in AZURE_AUTHORITY_HOST",
-            );
-            return None;
-        };
-        match Cloud::custom(authority, suffix, raw.vault_audience.as_deref()) {
-            Ok(cloud) => return Some(cloud),
-            Err(CustomProblem::Authority(message)) => self.problem(&["cloud", "authorityHost"], message),
-            Err(CustomProblem::Suffix(message)) => self.problem(&["cloud", "vaultSuffix"], message),
-            Err(CustomProblem::Audience(message)) => self.problem(&["cloud", "vaultAudience"], message),
-        }
-        None
-    }
-
-    fn vaults(
-        &mut self,
-        raw: &BTreeMap<String, RawVault>,
-        cloud: &Cloud,
-        identities: &mut BTreeMap<IdentityName, Identity>,
-    ) -> BTreeMap<String, Vault> {
-        let mut vaults = BTreeMap::new();
-        for (alias, vault) in raw {
-            let path = ["vaults", alias.as_str()];
-            self.take(&path, parse_alias(alias));
-            if alias == DEFAULT_IDENTITY {
-                self.problem(&path, "the alias 'default' is taken: choose another");
-            }
-            let identity = match &vault.identity {
-                None => IdentityName(DEFAULT_IDENTITY.to_owned()),
-                Some(identity) => {
-                    let name = IdentityName(alias.clone());
-                    if let Some(workload) = self.own_identity(alias, identity) {
-                        identities.insert(name.clone(), Identity::Workload(workload));
-                    }
-                    name
-                }
-            };
-            let Some(url) = &vault.url else {
-                self.problem(
-                    &[&path[..], &["url"]].concat(),
-                    "a vault needs its url, such as https://contoso.vault.azure.net",
-                );
-                continue;
-            };
-            let path = [&path[..], &["url"]].concat();
-            if let Some(host) = self.take(&path, vault_url(url, cloud)) {
-                vaults.insert(alias.clone(), Vault { host, identity });
-            }
-        }
-        vaults
     }
 
     fn duration(&mut self, path: &[&str], raw: Option<&RawDuration>, bounds: &Bounds) -> Duration {
@@ -252,14 +175,22 @@ impl Checker<'_> {
         duration
     }
 
-    fn absolute(&mut self, path: &[&str], text: &str) -> Option<std::path::PathBuf> {
-        if !text.starts_with('/') || text.contains('\0') {
-            self.problem(path, "expected an absolute path");
-            return None;
-        }
-        Some(text.into())
+    fn absolute(&mut self, path: &[&str], text: &str) -> Option<PathBuf> {
+        self.take(path, absolute(text))
     }
 }
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    if !text.starts_with('/') {
+        return Err("expected an absolute path".to_owned());
+    }
+    if text.contains('\0') {
+        return Err(NUL.to_owned());
+    }
+    Ok(text.into())
+}
+
+const NUL: &str = "a path cannot hold a NUL character";
 
 struct Bounds {
     least: Duration,
@@ -272,15 +203,6 @@ const INTERVAL: Bounds =
     Bounds { least: Duration::from_secs(1), most: DAY.saturating_mul(7), default: Duration::from_mins(15) };
 const SETTLE: Bounds = Bounds { least: Duration::ZERO, most: Duration::from_mins(1), default: Duration::from_secs(2) };
 const STARTUP: Bounds = Bounds { least: Duration::from_secs(1), most: DAY, default: Duration::from_mins(5) };
-
-fn vault_url(url: &str, cloud: &Cloud) -> Result<crate::reference::VaultHost, String> {
-    let rest = url.strip_prefix("https://").ok_or("a vault's url is written 'https://<vault>.<suffix>'")?;
-    let host = rest.strip_suffix('/').unwrap_or(rest);
-    if host.contains('/') {
-        return Err("a vault's url has no path: the reference names the secret".to_owned());
-    }
-    cloud.vault_host(&parse_host(host)?)
-}
 
 #[cfg(test)]
 mod tests;

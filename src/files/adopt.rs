@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::errors::Trouble;
 use super::generation::{self, Tree};
-use super::handle::{Mark, mark_of};
+use super::handle::{Dir, Mark, mark_of};
 use super::names::{self, DATA};
 use super::place::Place;
 use super::sweep;
@@ -21,28 +21,40 @@ use super::tamper::Findings;
 use crate::secret::SecretValue;
 use crate::snapshot::FileContent;
 
-/// What `..data` says, if it is ours: a link's text cannot be changed, so the number in it is one that we gave.
-pub(super) fn pointed(place: &Place, told: &mut BTreeSet<String>) -> Result<Option<(u64, OsString)>, Trouble> {
+/// What `..data` leads to.
+#[derive(Debug)]
+pub(super) struct Pointed {
+    /// The number in the link's text: nobody can change that, so it is one that we gave.
+    pub(super) number: u64,
+    pub(super) name: OsString,
+    /// The directory of that name, if it is ours.
+    pub(super) root: Option<(Dir, Mark)>,
+}
+
+/// Looks where `..data` leads; nowhere if the link is not ours.
+pub(super) fn pointed(place: &Place, told: &mut BTreeSet<String>) -> Result<Option<Pointed>, Trouble> {
     let data = OsStr::new(DATA);
     let Some(mark) = place.dir.look(data)? else { return Ok(None) };
-    let text = place.dir.link_text(data)?;
-    let found = text.and_then(|name| Some((names::generation_number(&name)?, name)));
-    if found.is_none() || mark.uid() != place.rules.uid {
+    let text = place.dir.link_text(data)?.filter(|_| mark.uid() == place.rules.uid);
+    let Some((number, name)) = text.and_then(|name| Some((names::generation_number(&name)?, name))) else {
         told.insert(format!("{DATA} was not ours (uid {}): put right", mark.uid()));
         return Ok(None);
+    };
+    let root = sweep::open_ours(place, &name)?;
+    if root.is_none() {
+        told.insert("the directory of the generation was not ours: put right".into());
     }
-    Ok(found)
+    Ok(Some(Pointed { number, name, root }))
 }
 
 /// Reads the generation, and finds which of its files hold what is wanted and are nothing that others had a hand in.
 pub(super) fn adopt(
     place: &Place,
-    name: &OsStr,
+    dir: Dir,
+    mark: Mark,
     wanted: &BTreeMap<&Path, FileContent<'_>>,
     told: &mut BTreeSet<String>,
-) -> Result<Option<(Tree, Findings)>, Trouble> {
-    let Some(dir) = sweep::open_ours(place, name)? else { return Ok(None) };
-    let mark = dir.mark()?;
+) -> Result<(Tree, Findings), Trouble> {
     let (tree, intact) = generation::read(dir, mark, &place.rules)?;
     let mut sound = BTreeSet::new();
     for (path, content) in wanted {
@@ -53,7 +65,7 @@ pub(super) fn adopt(
             sound.insert((*path).into());
         }
     }
-    Ok(Some((tree, Findings { intact, sound })))
+    Ok((tree, Findings { intact, sound }))
 }
 
 /// Whether the file holds what is wanted. Where nothing newer is known, what an earlier run wrote is.

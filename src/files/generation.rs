@@ -132,7 +132,15 @@ fn grow(tree: &mut Tree, path: &Path, rules: &Rules) -> Result<(), Trouble> {
 /// Between making and opening it a neighbour could have put another of our own directories at the name. Only an empty
 /// one of ours that is closed to others is as good as new; what is done in it later goes through the handle.
 fn make_closed(parent: &Dir, name: &OsStr, path: &Path, rules: &Rules) -> Result<(Dir, Mark), Trouble> {
-    let dir = parent.make_dir(name, path.into())?;
+    parent.make_dir(name)?;
+    let dir = match parent.open_dir(name, path.into()) {
+        Ok(dir) => dir,
+        // Ours we may enter, unless the umask is at fault.
+        Err(trouble) => {
+            let ours = parent.look(name)?.is_some_and(|mark| mark.uid() == rules.uid);
+            return Err(if ours { trouble } else { Trouble::Interference(path.into()) });
+        }
+    };
     let mark = dir.mark()?;
     let closed = mark.uid() == rules.uid && !mark.grants(0o077) && mark.same_device(&parent.mark()?);
     if !closed || !dir.names()?.is_empty() {

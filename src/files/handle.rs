@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat};
@@ -52,8 +52,10 @@ impl Dir {
 
     /// The text of the link at the name; none if there is no link.
     pub(super) fn link_text(&self, name: &OsStr) -> Result<Option<OsString>, Trouble> {
-        match rustix::fs::readlinkat(&self.fd, name, Vec::new()) {
-            Ok(text) => Ok(Some(OsString::from_vec(text.into_bytes()))),
+        // Longer than any link can be.
+        let mut text = [0_u8; 4096];
+        match rustix::fs::readlinkat_raw(&self.fd, name, &mut text) {
+            Ok(length) => Ok(text.get(..length).map(|text| OsStr::from_bytes(text).to_owned())),
             Err(Errno::NOENT | Errno::INVAL) => Ok(None),
             Err(errno) => Err(self.trouble("read the link", name, errno)),
         }
@@ -81,13 +83,11 @@ impl Dir {
         Ok(Self { fd, path })
     }
 
-    /// Makes a directory that is closed to others (0700) and opens it; `path` is what messages will call it.
+    /// Makes a directory that is closed to others (0700).
     ///
-    /// What is opened may not be what was made: the caller looks at the handle before using it.
-    pub(super) fn make_dir(&self, name: &OsStr, path: PathBuf) -> Result<Self, Trouble> {
-        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU)
-            .map_err(|errno| self.trouble("make the directory", name, errno))?;
-        self.open_dir(name, path)
+    /// It is not opened: what is at the name in the next moment may be something else, and the caller has to look.
+    pub(super) fn make_dir(&self, name: &OsStr) -> Result<(), Trouble> {
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU).map_err(|errno| self.trouble("make the directory", name, errno))
     }
 
     /// Creates a file for writing that nobody else can open yet (0600); anything already there is an error.

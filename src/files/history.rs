@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::adopt;
 use super::errors::Trouble;
 use super::generation::{self, Kept, Tree};
+use super::handle::Mark;
 use super::links;
 use super::names;
 use super::place::Place;
@@ -190,22 +191,23 @@ impl History {
             }
         }
         let pointed = adopt::pointed(place, &mut self.repaired)?;
+        if let Some(pointed) = &pointed {
+            self.number = self.number.max(pointed.number);
+        }
+        let found = pointed.and_then(|pointed| Some((pointed.name, pointed.root?)));
         // They go first: what a crash left half built may hold links to files that are shown.
-        let swept = sweep::leftovers(place, &[pointed.as_ref().map(|(_, name)| name.as_os_str())]);
+        let swept = sweep::leftovers(place, found.as_ref().map(|(_, (_, mark))| mark).as_slice());
         self.note(swept);
-        let Some((number, name)) = pointed else { return Ok((None, Findings::default())) };
-        self.number = self.number.max(number);
-        Ok(match adopt::adopt(place, &name, wanted, &mut self.repaired)? {
-            Some((tree, findings)) => (Some(Generation { name, tree }), findings),
-            None => (None, Findings::default()),
-        })
+        let Some((name, (dir, mark))) = found else { return Ok((None, Findings::default())) };
+        let (tree, findings) = adopt::adopt(place, dir, mark, wanted, &mut self.repaired)?;
+        Ok((Some(Generation { name, tree }), findings))
     }
 
     /// Step 8. That something could not be removed is told, and no failure: what is wanted is shown.
     fn tidy(&mut self, place: &Place, names: &BTreeSet<&OsStr>) {
-        let shown = self.shown.as_ref().map(|(shown, _)| shown.name.as_os_str());
-        let retired = self.retired.as_ref().map(|(retired, _)| retired.name.as_os_str());
-        let swept = sweep::leftovers(place, &[shown, retired]);
+        let held = self.shown.iter().map(|(shown, _)| shown).chain(self.retired.iter().map(|(retired, _)| retired));
+        let roots: Vec<&Mark> = held.map(|generation| &generation.tree.root.mark).collect();
+        let swept = sweep::leftovers(place, &roots);
         self.note(swept);
         self.note(sweep::links(place, names));
     }

@@ -101,7 +101,8 @@ impl<'a> Site<'a> {
     /// Makes the directory, closed until it has its mode.
     pub(super) fn make(&self) -> Result<Dir, Trouble> {
         self.judge(&self.parent)?;
-        self.parent.make_dir(&self.name, self.settings.dir.clone())
+        self.parent.make_dir(&self.name)?;
+        self.parent.open_dir(&self.name, self.settings.dir.clone())
     }
 
     /// Refuses what could reach a disk.
@@ -140,7 +141,8 @@ pub(super) struct Place {
     pub(super) dir: Dir,
     pub(super) mark: Mark,
     pub(super) rules: Rules,
-    lock: Lock,
+    /// None only while it is taken again.
+    lock: Option<Lock>,
 }
 
 impl Place {
@@ -155,7 +157,7 @@ impl Place {
             open_up(dir.fd(), dir.path(), rules.group, rules.dir_mode)?;
             mark = dir.mark()?;
         }
-        let lock = Lock::take(&dir, &rules, told)?;
+        let lock = Some(Lock::take(&dir, &rules, told)?);
         Ok(Self { dir, mark, rules, lock })
     }
 
@@ -167,10 +169,13 @@ impl Place {
 
     /// Takes the lock again if somebody took its file away.
     pub(super) fn keep_lock(&mut self, told: &mut BTreeSet<String>) -> Result<(), Trouble> {
-        if !self.lock.holds(&self.dir)? {
-            told.insert(format!("{LOCK} was taken away, the lock against a second writer: made again"));
-            self.lock = Lock::take(&self.dir, &self.rules, told)?;
+        if self.lock.as_ref().map_or(Ok(false), |lock| lock.holds(&self.dir))? {
+            return Ok(());
         }
+        told.insert(format!("{LOCK} was taken away, the lock against a second writer: made again"));
+        // The old one is released first: should its file come back in this moment, we would lock ourselves out.
+        self.lock = None;
+        self.lock = Some(Lock::take(&self.dir, &self.rules, told)?);
         Ok(())
     }
 

@@ -7,10 +7,11 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 
 use rustix::fs::FileType;
+use rustix::io::Errno;
 
 use super::errors::Trouble;
 use super::generation::Tree;
-use super::handle::Dir;
+use super::handle::{Dir, Mark};
 use super::names;
 use super::place::Place;
 
@@ -48,21 +49,23 @@ pub(super) fn remove(parent: &Dir, name: &OsStr, dir: &Dir) -> Result<(), Troubl
 
 fn empty(dir: &Dir) -> Result<(), Trouble> {
     for name in dir.names()? {
-        if dir.look(&name)?.is_some_and(|mark| mark.kind() == FileType::Directory) {
-            empty(&dir.open_dir(&name, dir.path().join(&name))?)?;
-            dir.remove_dir(&name)?;
-        } else {
-            dir.unlink(&name)?;
+        match dir.unlink(&name) {
+            Err(trouble) if trouble.errno() == Some(Errno::ISDIR) => {
+                empty(&dir.open_dir(&name, dir.path().join(&name))?)?;
+                dir.remove_dir(&name)?;
+            }
+            other => other?,
         }
     }
     Ok(())
 }
 
-/// Removes what bears one of our names and is ours, but is not to be kept: what a crash left behind.
-pub(super) fn leftovers(place: &Place, keep: &[Option<&OsStr>]) -> Result<(), Trouble> {
+/// Removes what bears one of our names and is ours, but is none of those to be kept: what a crash left behind. Those are
+/// known by their inode, because a neighbour can give the generation that is shown the name of a leftover.
+pub(super) fn leftovers(place: &Place, keep: &[&Mark]) -> Result<(), Trouble> {
     for name in place.dir.names()? {
-        if names::may_be_leftover(&name) && !keep.contains(&Some(&name)) {
-            remove_leftover(place, &name)?;
+        if names::may_be_leftover(&name) {
+            remove_leftover(place, &name, keep)?;
         }
     }
     Ok(())
@@ -82,7 +85,7 @@ pub(super) fn links(place: &Place, wanted: &BTreeSet<&OsStr>) -> Result<(), Trou
     Ok(())
 }
 
-fn remove_leftover(place: &Place, name: &OsStr) -> Result<(), Trouble> {
+fn remove_leftover(place: &Place, name: &OsStr, keep: &[&Mark]) -> Result<(), Trouble> {
     let Some(mark) = place.dir.look(name)? else { return Ok(()) };
     if mark.uid() != place.rules.uid {
         return Ok(());
@@ -90,21 +93,24 @@ fn remove_leftover(place: &Place, name: &OsStr) -> Result<(), Trouble> {
     if mark.kind() != FileType::Directory {
         return place.dir.unlink(name);
     }
-    let Some(dir) = open_ours(place, name)? else { return Ok(()) };
-    remove(&place.dir, name, &dir)
+    match open_ours(place, name)? {
+        Some((dir, mark)) if !keep.iter().any(|kept| kept.same_inode(&mark)) => remove(&place.dir, name, &dir),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a directory that bears one of our names, if it is ours by the handle.
 ///
 /// Ours have never been writable to anybody else. That proves more than the owner does: what a neighbour may move here
 /// from elsewhere is only what he may write to.
-pub(super) fn open_ours(place: &Place, name: &OsStr) -> Result<Option<Dir>, Trouble> {
+pub(super) fn open_ours(place: &Place, name: &OsStr) -> Result<Option<(Dir, Mark)>, Trouble> {
     let dir = match place.dir.open_dir(name, place.dir.path().into()) {
         Ok(dir) => dir,
-        Err(trouble) if trouble.is_interference() => return Ok(None),
+        // Not ours: we may enter what is.
+        Err(trouble) if trouble.is_interference() || trouble.errno() == Some(Errno::ACCESS) => return Ok(None),
         Err(trouble) => return Err(trouble),
     };
     let mark = dir.mark()?;
     let ours = mark.uid() == place.rules.uid && !mark.grants(0o027) && mark.same_device(&place.mark);
-    Ok(ours.then_some(dir))
+    Ok(ours.then_some((dir, mark)))
 }

@@ -34,7 +34,7 @@ pub(super) fn delay(failure: &Failure, failures: u32, seed: u64, who: usize) -> 
     }
 }
 
-/// The finalizer of SplitMix64: every bit of the input moves every bit of the output.
+/// The finalizer of `SplitMix64`: every bit of the input moves every bit of the output.
 pub(super) fn mix(value: u64) -> u64 {
     let value = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -87,8 +87,12 @@ impl Door {
         }
     }
 
-    /// Somebody got through and was answered.
-    pub(super) fn opened(&mut self, now: Instant) -> Option<GateChange> {
+    /// Somebody got through and was answered. Only the probe proves that a shut gate may open: an answer to what was
+    /// asked before it shut says nothing of now.
+    pub(super) fn opened(&mut self, entry: usize, now: Instant) -> Option<GateChange> {
+        if self.shut.as_ref().is_some_and(|shut| shut.probe != Some(entry)) {
+            return None;
+        }
         if let Some(pace) = &mut self.pace {
             pace.gap = pace.gap.mul_f64(0.8);
             if pace.gap < NO_GAP {

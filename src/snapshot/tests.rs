@@ -18,7 +18,7 @@ fn plan(names: &[&str]) -> Plan {
     for text in names {
         let object = Object::File(format!("/{text}").into());
         let reference = Reference::parse(&format!("file:/{text}")).unwrap();
-        plan.objects.insert(object.clone(), Duration::from_secs(60));
+        plan.objects.insert(object.clone(), Duration::from_mins(1));
         plan.names.insert(name(text), Wanted { reference, object, cut: Cut::default(), required: true });
         files.insert(text.into(), Content { secret: name(text), part: Part::Value });
     }

@@ -16,7 +16,7 @@ use keyferry_emulator::{Assertion, DEFAULT_CLIENT, DEFAULT_TENANT, Emulator, Log
 use tempfile::TempDir;
 
 /// Nothing that a test waits for takes nearly as long on a machine that is not broken.
-pub const SOON: Duration = Duration::from_secs(60);
+pub const SOON: Duration = Duration::from_mins(1);
 
 /// An emulator, and a pod's file system.
 pub struct World {
@@ -135,6 +135,25 @@ impl Ended {
             assert!(self.stderr.contains(piece), "no {piece:?} in {self:#?}");
         }
     }
+}
+
+impl Ended {
+    /// The line about one secret.
+    #[track_caller]
+    pub fn about(&self, secret: &str) -> &str {
+        let beginning = format!("keyferry: secret {secret} (");
+        let line = self.stderr.lines().find(|line| line.starts_with(&beginning));
+        line.unwrap_or_else(|| panic!("no line begins with {beginning:?}: {self:#?}"))
+    }
+}
+
+/// Checks every case at the same time, each on a thread of its own: most of them only wait for a deadline.
+pub fn at_once<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| check(case));
+        }
+    });
 }
 
 /// Runs to the end, which must come within [`SOON`].

@@ -5,3 +5,8 @@
 mod harness;
 
 mod cold_start;
+mod docs;
+mod failures;
+mod files;
+mod sdk;
+mod tidy;

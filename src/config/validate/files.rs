@@ -1,9 +1,9 @@
 //! Where it is published.
 
-use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use super::Checker;
+use super::{Checker, absolute, joined};
 use crate::config::raw::{Raw, RawDirectory, RawMode};
 use crate::config::{Directory, SecretConfig};
 use crate::reference::SecretName;
@@ -12,53 +12,65 @@ type Secrets = BTreeMap<SecretName, SecretConfig>;
 
 impl Checker<'_> {
     pub(super) fn files(&mut self, raw: &Raw, secrets: &Secrets) -> Vec<Directory> {
-        let mut directories: Vec<Directory> = Vec::new();
+        let mut directories = Vec::new();
+        let mut dirs: Vec<(String, PathBuf)> = Vec::new();
         for (number, directory) in raw.files.directories.iter().enumerate() {
             let number = number.to_string();
             let path: Vec<&str> = if raw.files.list { vec!["files", &number] } else { vec!["files"] };
-            let Some(directory) = self.directory(&path, directory, raw, secrets) else { continue };
-            if let Some(other) = directories.iter().find(|other| nested(&other.dir, &directory.dir)) {
-                let message = format!(
-                    "{} is, or is inside, a directory that is listed already or the other way round",
-                    other.dir.display()
-                );
-                self.problem(&[&path[..], &["dir"]].concat(), message);
+            let dir_path = [&path[..], &["dir"]].concat();
+            let dir = match &directory.dir {
+                Some(dir) => self.take(&dir_path, check_dir(dir)),
+                None => {
+                    self.problem(&dir_path, "'dir' is missing: the directory to publish in");
+                    None
+                }
+            };
+            if let Some(dir) = &dir {
+                let relation = dirs.iter().find_map(|(label, other)| Some((label, relation(dir, other)?)));
+                if let Some((label, relation)) = relation {
+                    self.problem(&dir_path, format!("this directory {relation} that of {label}: choose another"));
+                }
+                dirs.push((joined(&self.tree.find(&path).0), dir.clone()));
             }
-            directories.push(directory);
+            directories.extend(self.directory(&path, directory, dir, raw, secrets));
         }
         directories
     }
 
-    fn directory(&mut self, path: &[&str], raw: &RawDirectory, all: &Raw, secrets: &Secrets) -> Option<Directory> {
+    fn directory(
+        &mut self,
+        path: &[&str],
+        raw: &RawDirectory,
+        dir: Option<PathBuf>,
+        all: &Raw,
+        secrets: &Secrets,
+    ) -> Option<Directory> {
         let at = |member| [path, &[member]].concat();
         let mode = match &raw.mode {
             Some(RawMode(mode)) => self.take(&at("mode"), check_mode(mode)),
             None => Some(if raw.group.is_some() { 0o440 } else { 0o400 }),
         };
         if raw.group == Some(u32::MAX) {
-            self.problem(&at("group"), "this number means 'no group' to the kernel");
+            self.problem(&at("group"), "this number means 'no group' to the kernel: choose another");
         }
         let include = match &raw.include {
+            None if self.tree.was_cut(&self.tree.find(&at("include")).0) => Vec::new(),
             None => secrets.iter().filter(|(_, secret)| secret.file.is_some()).map(|(name, _)| name.clone()).collect(),
             Some(names) => self.include(&at("include"), names, all, secrets),
         };
         self.collisions(path, &include, secrets);
-        let Some(dir) = &raw.dir else {
-            self.problem(&at("dir"), "'dir' is missing: the directory to publish in");
-            return None;
-        };
-        let dir = self.take(&at("dir"), check_dir(dir));
-        Some(Directory { dir: dir?, include, mode: mode?, group: raw.group, allow_disk: all.allow_disk })
+        let allow_disk = all.allow_disk.unwrap_or_default();
+        Some(Directory { dir: dir?, include, mode: mode?, group: raw.group, allow_disk })
     }
 
     fn include(&mut self, path: &[&str], names: &[String], all: &Raw, secrets: &Secrets) -> Vec<SecretName> {
-        let mut include = Vec::new();
+        let (mut include, mut seen) = (Vec::new(), BTreeSet::new());
         for (number, name) in names.iter().enumerate() {
             let number = number.to_string();
             let path = [path, &[number.as_str()]].concat();
             let known = SecretName::parse(name).ok().and_then(|name| secrets.get_key_value(&name));
             match known {
-                Some((name, _)) if include.contains(name) => self.problem(&path, format!("'{name}' is included twice")),
+                Some((name, _)) if !seen.insert(name) => self.problem(&path, format!("'{name}' is included twice")),
                 Some((name, SecretConfig { file: None, .. })) => {
                     self.problem(&path, format!("'{name}' has 'file: false': give it a file, or do not include it"));
                 }
@@ -76,41 +88,43 @@ impl Checker<'_> {
         let mut taken: BTreeMap<PathBuf, &SecretName> = BTreeMap::new();
         for name in include {
             let Some(file) = secrets.get(name).and_then(|secret| secret.file.clone()) else { continue };
-            let clash =
-                taken.iter().find(|(other, _)| nested(other, &file)).map(|(other, owner)| (other.clone(), *owner));
-            if let Some((other, owner)) = clash {
-                let message = if other == file {
-                    format!("the secrets '{owner}' and '{name}' have the same file '{}'", file.display())
-                } else {
-                    format!(
-                        "the file '{}' of '{owner}' and the file '{}' of '{name}' cannot both be: one is the other's directory",
-                        other.display(),
-                        file.display()
-                    )
-                };
-                self.problem(path, format!("{message}; give one another name with 'file:'"));
-            }
-            taken.insert(file, name);
+            let within = file.ancestors().find_map(|above| Some((*taken.get(above)?, above == file)));
+            let around = || taken.range(file.clone()..).next().filter(|(other, _)| other.starts_with(&file));
+            let message = match within {
+                Some((other, true)) => format!("the secrets '{other}' and '{name}' have the same file"),
+                Some((other, false)) => format!("the file of '{name}' lies in the file of '{other}'"),
+                None => match around() {
+                    Some((_, other)) => format!("the file of '{other}' lies in the file of '{name}'"),
+                    None => {
+                        taken.insert(file, name);
+                        continue;
+                    }
+                },
+            };
+            self.problem(path, format!("{message}: give one another name with 'file:'"));
         }
     }
 }
 
-/// Whether one is the other, or inside it.
-fn nested(a: &Path, b: &Path) -> bool {
-    a.starts_with(b) || b.starts_with(a)
+/// What the first directory is to the second, when they are not apart.
+fn relation(dir: &Path, other: &Path) -> Option<&'static str> {
+    match (dir.starts_with(other), other.starts_with(dir)) {
+        (true, true) => Some("is"),
+        (true, false) => Some("lies in"),
+        (false, true) => Some("holds"),
+        (false, false) => None,
+    }
 }
 
 fn check_dir(dir: &str) -> Result<PathBuf, String> {
-    let path = Path::new(dir);
-    if !path.is_absolute() || dir.contains('\0') {
-        return Err("expected an absolute path".to_owned());
-    }
-    if path.components().any(|part| part == Component::ParentDir) || dir.split('/').any(|part| part == ".") {
+    let path = absolute(dir)?;
+    if dir.split('/').any(|part| matches!(part, "." | "..")) {
         return Err("expected a path without '.' and '..'".to_owned());
     }
     if path == Path::new("/") {
         return Err("the root directory cannot be published in".to_owned());
     }
+    // Without the slashes that say nothing.
     Ok(path.components().collect())
 }
 
@@ -118,19 +132,18 @@ fn check_mode(mode: &str) -> Result<u32, String> {
     let digits = (3..=4).contains(&mode.len()) && mode.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let number = u32::from_str_radix(mode, 8).ok().filter(|_| digits);
     let number = number.ok_or("expected a quoted octal mode such as \"0440\"")?;
-    if number & 0o007 != 0 {
-        return Err("a secret's file is not for the world: the last digit must be 0".to_owned());
-    }
-    if number & 0o020 != 0 {
-        return Err("a secret's file is not written by its group: the third digit must be 0, 1, 4 or 5".to_owned());
-    }
-    if number & 0o7000 != 0 {
-        return Err(
-            "setuid, setgid and sticky mean nothing good on a secret's file: the first digit must be 0".to_owned()
-        );
-    }
-    if number & 0o400 == 0 {
-        return Err("keyferry itself must be able to read its files: the second digit must be 4 to 7".to_owned());
+    let rules = [
+        (number & 0o007 != 0, "a secret's file is not for the world: the last digit must be 0"),
+        (
+            number & 0o020 != 0,
+            "a secret's file is not written by its group: the last digit but one must be 0, 1, 4 or 5",
+        ),
+        (number & 0o400 == 0, "keyferry itself must be able to read its files: the owner's digit must be 4 to 7"),
+        (number & 0o7000 != 0, "setuid, setgid and sticky are not for a secret's file: the first digit must be 0"),
+    ];
+    let broken: Vec<&str> = rules.into_iter().filter_map(|(broken, rule)| broken.then_some(rule)).collect();
+    if !broken.is_empty() {
+        return Err(broken.join("; "));
     }
     Ok(number)
 }

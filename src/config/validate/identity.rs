@@ -2,23 +2,27 @@
 
 use std::path::PathBuf;
 
-use super::Checker;
+use super::{Checker, absolute};
 use crate::config::Workload;
 use crate::config::raw::{RawIdentity, RawWorkload};
 
 const CLIENT: &str = "AZURE_CLIENT_ID";
 const TENANT: &str = "AZURE_TENANT_ID";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
+const HELP: &str = "The workload identity webhook sets the variables in pods with the label azure.workload.identity/use: \
+                    \"true\" whose service account has the annotation azure.workload.identity/client-id; or give \
+                    clientId, tenantId and tokenFile in 'workload'";
 
 impl Checker<'_> {
     /// The identity of everything that names no other; or why there is none, which matters only to who needs it.
     pub(super) fn default_identity(&mut self, raw: Option<&RawIdentity>) -> (Option<Workload>, Option<String>) {
         let path = ["identity"];
         let workload = match raw {
+            None if self.tree.was_cut(&path) => return (None, None),
             None => RawWorkload::default(),
             Some(RawIdentity { workload: Some(workload) }) => workload.clone(),
             Some(RawIdentity { workload: None }) => {
-                self.problem(&path, "an identity names its kind: {workload: {}}");
+                self.kindless(&path, "{workload: {}}");
                 return (None, None);
             }
         };
@@ -32,50 +36,60 @@ impl Checker<'_> {
     pub(super) fn own_identity(&mut self, alias: &str, raw: &RawIdentity) -> Option<Workload> {
         let path = ["vaults", alias, "identity"];
         let Some(workload) = &raw.workload else {
-            self.problem(&path, "an identity names its kind: {workload: {clientId: …}}");
+            self.kindless(&path, "{workload: {clientId: …}}");
             return None;
         };
         let result = self.workload(&path, workload);
         self.take(&path, result).flatten()
     }
 
-    /// The whole identity; none when something of it is wrong, an error when something is missing.
+    /// An identity without a kind; not said where the kind was probably cut out.
+    fn kindless(&mut self, path: &[&str], such_as: &str) {
+        if !self.tree.was_cut_within(path) {
+            self.problem(path, format!("an identity names its kind: {such_as}"));
+        }
+    }
+
+    /// The whole identity; none when something that is written is wrong, an error when the environment lacks the rest.
     fn workload(&mut self, path: &[&str], raw: &RawWorkload) -> Result<Option<Workload>, String> {
-        let [client_path, tenant_path, file_path] =
-            ["clientId", "tenantId", "tokenFile"].map(|member| [path, &["workload", member]].concat());
-        let client = self.given(raw.client_id.as_ref(), CLIENT);
-        let tenant = self.given(raw.tenant_id.as_ref(), TENANT);
-        let file = self.given(raw.token_file.as_ref(), TOKEN_FILE);
-        let missing: Vec<&str> = [(&client, CLIENT), (&tenant, TENANT), (&file, TOKEN_FILE)]
-            .into_iter()
-            .filter_map(|(given, variable)| given.is_none().then_some(variable))
-            .collect();
-        let (Some(client), Some(tenant), Some(file)) = (client, tenant, file) else {
-            return Err(format!(
-                "nobody can sign in: {} not set. The workload identity webhook sets them in pods with the label \
-                 azure.workload.identity/use: \"true\" whose service account has the annotation \
-                 azure.workload.identity/client-id; or give identity.workload.clientId, tenantId and tokenFile",
-                missing.join(" and ") + if missing.len() == 1 { " is" } else { " are" }
-            ));
-        };
-        let client =
-            self.take(&client_path, check_client(&client).map_err(|error| of(raw.client_id.as_ref(), CLIENT, error)));
-        let tenant =
-            self.take(&tenant_path, check_tenant(&tenant).map_err(|error| of(raw.tenant_id.as_ref(), TENANT, error)));
-        let file =
-            self.take(&file_path, check_file(&file).map_err(|error| of(raw.token_file.as_ref(), TOKEN_FILE, error)));
-        let (Some(client), Some(tenant), Some(token_file)) = (client, tenant, file) else { return Ok(None) };
+        let mut lacking = Vec::new();
+        let client = self.member(path, "clientId", raw.client_id.as_ref(), CLIENT, check_client, &mut lacking);
+        let tenant = self.member(path, "tenantId", raw.tenant_id.as_ref(), TENANT, check_tenant, &mut lacking);
+        let token_file = self.member(path, "tokenFile", raw.token_file.as_ref(), TOKEN_FILE, check_file, &mut lacking);
+        if !lacking.is_empty() {
+            return Err(format!("nobody can sign in: {}. {HELP}", lacking.join("; ")));
+        }
+        let (Some(client), Some(tenant), Some(token_file)) = (client, tenant, token_file) else { return Ok(None) };
         Ok(Some(Workload { tenant, client, token_file }))
     }
 
-    fn given(&self, raw: Option<&String>, variable: &str) -> Option<String> {
-        raw.or_else(|| self.settings.environment.get(variable).filter(|value| !value.is_empty())).cloned()
+    /// One of them, from the configuration, else from its variable. What is wrong with a variable matters only to who
+    /// needs it.
+    fn member<T>(
+        &mut self,
+        path: &[&str],
+        member: &str,
+        raw: Option<&String>,
+        variable: &str,
+        check: fn(&str) -> Result<T, String>,
+        lacking: &mut Vec<String>,
+    ) -> Option<T> {
+        let path = [path, &["workload", member]].concat();
+        if let Some(raw) = raw {
+            return self.take(&path, check(raw));
+        }
+        if self.tree.was_cut(&path) {
+            return None;
+        }
+        let given = self.settings.environment.get(variable).filter(|value| !value.is_empty());
+        match given.ok_or_else(|| "it is not set".to_owned()).and_then(|value| check(value)) {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                lacking.push(format!("{variable}: {reason}"));
+                None
+            }
+        }
     }
-}
-
-/// Says where a wrong value is from, when it is not from the configuration.
-fn of(raw: Option<&String>, variable: &str, error: String) -> String {
-    if raw.is_some() { error } else { format!("{variable}: {error}") }
 }
 
 fn check_client(client: &str) -> Result<String, String> {
@@ -100,10 +114,7 @@ fn check_tenant(tenant: &str) -> Result<String, String> {
 }
 
 fn check_file(file: &str) -> Result<PathBuf, String> {
-    if file.starts_with('/') && !file.contains('\0') {
-        return Ok(file.into());
-    }
-    Err("the token file is named by its absolute path".to_owned())
+    absolute(file)
 }
 
 fn is_guid(text: &str) -> bool {

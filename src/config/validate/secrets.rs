@@ -5,57 +5,108 @@ use std::path::{Component, Path, PathBuf};
 
 use super::{Checker, INTERVAL};
 use crate::config::raw::{Raw, RawDecode, RawFile, RawLongSecret, RawSecret};
-use crate::config::{Config, SecretConfig};
+use crate::config::{Config, SecretConfig, needs_default};
 use crate::extract::{Cut, Decode};
-use crate::reference::{Reference, SecretName};
+use crate::reference::{Object, Reference, SecretName, VaultName};
 
 impl Checker<'_> {
-    pub(super) fn secrets(&mut self, raw: &Raw, config: &Config) -> BTreeMap<SecretName, SecretConfig> {
+    pub(super) fn secrets(
+        &mut self,
+        raw: &Raw,
+        config: &Config,
+        hosts_checked: bool,
+    ) -> BTreeMap<SecretName, SecretConfig> {
         let mut secrets = BTreeMap::new();
         for (name, secret) in &raw.secrets {
-            let parsed = self.take(&["secrets", name], SecretName::parse(name));
-            let meant = match secret {
+            let parsed = SecretName::parse(name);
+            if let Err(message) = &parsed {
+                self.key_problem(&["secrets", name], message);
+            }
+            let short;
+            let (long, from) = match secret {
                 RawSecret::Short(from) => {
-                    let long = RawLongSecret { from: Some(from.clone()), ..RawLongSecret::default() };
-                    self.secret(name, &["secrets", name], &long, config)
+                    short = RawLongSecret { from: Some(from.clone()), ..RawLongSecret::default() };
+                    (&short, &["secrets", name][..])
                 }
-                RawSecret::Long(long) => self.secret(name, &["secrets", name, "from"], long, config),
+                RawSecret::Long(long) => (long, &["secrets", name, "from"][..]),
             };
-            if let (Some(name), Some(meant)) = (parsed, meant) {
+            let object = self.object(from, long, raw, config, hosts_checked);
+            let meant = self.secret(name, long, object, config);
+            if let (Ok(name), Some(meant)) = (parsed, meant) {
                 secrets.insert(name, meant);
             }
         }
         secrets
     }
 
-    fn secret(&mut self, name: &str, from: &[&str], raw: &RawLongSecret, config: &Config) -> Option<SecretConfig> {
-        let path = ["secrets", name];
-        let member = |member| [path[0], path[1], member];
+    /// What the reference means; none when something is wrong with it or with its vault, which is noted there.
+    fn object(
+        &mut self,
+        path: &[&str],
+        raw: &RawLongSecret,
+        all: &Raw,
+        config: &Config,
+        hosts_checked: bool,
+    ) -> Option<(Reference, Object)> {
+        let Some(text) = &raw.from else {
+            self.problem(path, "'from' is missing: the reference to the secret");
+            return None;
+        };
+        let reference = self.take(path, Reference::parse(text))?;
+        let wrong_vault = match &reference {
+            Reference::Secret { vault: VaultName::Alias(alias), .. } => {
+                let mentioned = all.vaults.contains_key(alias) || self.tree.was_cut(&["vaults", alias]);
+                mentioned && !config.vaults.contains_key(alias)
+            }
+            Reference::Secret { vault: VaultName::Host(_), .. } => !hosts_checked,
+            Reference::File(_) => false,
+        };
+        let object = if wrong_vault { None } else { self.take(path, config.locate(&reference)) };
+        Some((reference, object?))
+    }
+
+    /// That nobody can sign in is said once, and only when a secret needs it.
+    pub(super) fn need_identity(&mut self, config: &Config) {
+        let Some(reason) = &config.no_identity else { return };
+        let mut needing = config.secrets.iter().filter(|(_, secret)| needs_default(&secret.object));
+        if let Some((first, _)) = needing.next() {
+            let others = match needing.count() {
+                0 => String::new(),
+                1 => " and one other secret".to_owned(),
+                more => format!(" and {more} other secrets"),
+            };
+            self.problem(&["identity"], format!("{reason}; needed by '{first}'{others}"));
+        }
+    }
+
+    fn secret(
+        &mut self,
+        name: &str,
+        raw: &RawLongSecret,
+        object: Option<(Reference, Object)>,
+        config: &Config,
+    ) -> Option<SecretConfig> {
+        let member = |member| ["secrets", name, member];
         if raw.property.as_deref() == Some("") {
             self.problem(&member("property"), "expected the name of a member of the JSON object");
         }
         let file = match &raw.file {
-            None => Some(Some(PathBuf::from(name))).filter(|_| check_file(name).is_ok()),
+            None if self.tree.was_cut(&member("file")) => None,
+            None => Some(Some(PathBuf::from(name))),
             Some(RawFile(None)) => Some(None),
             Some(RawFile(Some(file))) => self.take(&member("file"), check_file(file)).map(Some),
         };
-        let general = config.refresh.interval;
         let refresh = match &raw.refresh {
-            None => general,
+            None => config.refresh.interval,
             own => self.duration(&member("refresh"), own.as_ref(), &INTERVAL),
         };
-        let Some(text) = &raw.from else {
-            self.problem(from, "'from' is missing: the reference to the secret");
-            return None;
-        };
-        let reference = self.take(from, Reference::parse(text))?;
-        let object = self.take(from, config.object(&reference))?;
         let decode = raw.decode.map(|decode| match decode {
             RawDecode::Base64 => Decode::Base64,
             RawDecode::Hex => Decode::Hex,
         });
         let cut = Cut { property: raw.property.clone(), decode };
-        Some(SecretConfig { reference, object, cut, file: file?, refresh, optional: raw.optional })
+        let (reference, object) = object?;
+        Some(SecretConfig { reference, object, cut, file: file?, refresh, optional: raw.optional.unwrap_or_default() })
     }
 }
 

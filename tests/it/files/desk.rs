@@ -88,7 +88,7 @@ pub(crate) fn snapshot<'a>(dir: &Path, files: impl IntoIterator<Item = (&'a str,
         layout.insert(PathBuf::from(path), Content { secret: name, part: Part::Value });
     }
     let layouts = Arc::new(BTreeMap::from([(dir.to_path_buf(), layout)]));
-    Arc::new(Snapshot { generation: Generation(1), secrets, layouts })
+    Arc::new(Snapshot { generation: Generation(1), secrets, unknown: BTreeSet::new(), layouts })
 }
 
 pub(crate) fn try_publish(sink: &mut FilesSink, dir: &Path, files: &[(&str, &str)]) -> Result<Published, SinkError> {
@@ -108,7 +108,8 @@ pub(crate) fn assert_shows(dir: &Path, files: &[(&str, &str)]) {
     }
     let visible: BTreeSet<PathBuf> =
         wanted.keys().map(|path| PathBuf::from(path.components().next().unwrap().as_os_str())).collect();
-    let names: BTreeSet<PathBuf> = names(dir).into_iter().filter(|name| !name.starts_with("..")).map(Into::into).collect();
+    let names: BTreeSet<PathBuf> =
+        names(dir).into_iter().filter(|name| !name.starts_with("..")).map(Into::into).collect();
     assert_eq!(names, visible);
 }
 

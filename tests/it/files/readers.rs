@@ -124,7 +124,7 @@ fn a_hundred_thousand_generations_show_no_reader_a_mixture() {
     };
     publish(1);
     thread::scope(|scope| {
-        let readers: Vec<_> = (0..3)
+        let readers: Vec<_> = (0..2)
             .map(|number| {
                 let (stop, begun, dir) = (&stop, &begun, desk.dir());
                 scope.spawn(move || {

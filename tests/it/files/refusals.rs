@@ -142,7 +142,12 @@ fn a_read_only_volume_says_so_and_shows_what_it_had() {
     mount.again("remount,ro");
     let mut sink = desk.sink();
     assert_refused(&mut sink, desk.dir(), "read-only", "readOnly: true");
-    assert_refused(&mut FilesSink::new(&settings(&mount.path().join("new"))), &mount.path().join("new"), "read-only", "");
+    assert_refused(
+        &mut FilesSink::new(&settings(&mount.path().join("new"))),
+        &mount.path().join("new"),
+        "read-only",
+        "",
+    );
     desk.assert_shows(&[("a", "1")]);
     mount.again("remount,rw");
     desk.publish(&mut sink, &[("a", "2")]);

@@ -26,8 +26,7 @@ fn a_restart_without_a_change_touches_nothing() {
     desk.publish(&mut sink, &[("a", "0"), ("b", "2"), ("sub/c", "3"), ("gone", "0")]);
     desk.publish(&mut sink, &FILES);
     drop(sink);
-    let (generation, a, c) =
-        (desk.generation(), identity(&desk.dir().join("a")), identity(&desk.dir().join("sub/c")));
+    let (generation, a, c) = (desk.generation(), identity(&desk.dir().join("a")), identity(&desk.dir().join("sub/c")));
     for _ in 0..3 {
         let published = desk.publish(&mut desk.sink(), &FILES);
         assert_eq!((published.generation, changed(&published), published.repaired.clone()), (2, vec![], vec![]));
@@ -182,7 +181,8 @@ fn five_hundred_kills_show_no_reader_half_a_generation() {
             let mut lines = BufReader::new(writer.stdout.take().unwrap()).lines();
             if number % 2 == 0 {
                 // Past its first publish: by then what the one before left is gone.
-                let ready = lines.find_map(|line| line.unwrap().split_once("own names ").map(|(_, count)| count.to_owned()));
+                let ready =
+                    lines.find_map(|line| line.unwrap().split_once("own names ").map(|(_, count)| count.to_owned()));
                 let count: usize = ready.expect("the writer failed").parse().unwrap();
                 assert!(count <= 4, "..data, ..lock, the generation and the one before, not {count}");
             }

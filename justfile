@@ -1,0 +1,33 @@
+# What CI runs, and what people run. Each line is plain cargo: without just, type it.
+
+# Everything that must be green.
+ci: fmt clippy test python
+
+fmt:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+test:
+    cargo test --workspace --locked
+
+# The official Python SDK reads from the emulator: proof that it is honest.
+python:
+    cargo build --locked -p keyferry-emulator
+    python3 -m venv target/python
+    target/python/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
+    target/python/bin/python tests/python/read_with_the_official_sdk.py target/debug/keyferry-emulator
+
+# Licences, advisories, sources and duplicates of what is linked (cargo install cargo-deny).
+deny:
+    cargo deny --workspace check
+
+# The static binary that images ship (rustup target add x86_64-unknown-linux-musl, and a musl C compiler).
+static:
+    CC_x86_64_unknown_linux_musl=musl-gcc cargo build --locked --release --package keyferry --target x86_64-unknown-linux-musl
+
+# Cold start of the static binary beside a minimal hand-written fetcher, against the emulator.
+bench: static
+    CC_x86_64_unknown_linux_musl=musl-gcc cargo build --locked --release --example floor --target x86_64-unknown-linux-musl
+    cargo bench --bench cold_start

@@ -1,0 +1,100 @@
+//! What the documents say is true: every configuration in them is read, every command in them runs.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use keyferry::config::{Settings, load};
+
+use crate::harness::{binary, end};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn document(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
+}
+
+/// The fenced blocks of a language.
+fn blocks(text: &str, language: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for block in text.split("```").skip(1).step_by(2) {
+        if let Some(code) = block.strip_prefix(language).and_then(|code| code.strip_prefix('\n')) {
+            found.push(code.to_owned());
+        }
+    }
+    found
+}
+
+fn assert_loads(name: &str, text: &str) {
+    let environment = BTreeMap::from(
+        [
+            ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),
+            ("AZURE_TENANT_ID", "22222222-2222-2222-2222-222222222222"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/secrets/azure/wi/token/azure-identity-token"),
+            ("AZURE_AUTHORITY_HOST", if text.contains("localhost") { "https://login.localhost:1/" } else { "" }),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned())),
+    );
+    let settings =
+        Settings { name: name.to_owned(), text: text.to_owned(), environment: &environment, allow_custom_cloud: true };
+    if let Err(problems) = load(&settings) {
+        panic!("{problems}");
+    }
+}
+
+#[test]
+fn every_configuration_in_the_documents_is_valid() {
+    let blocks = blocks(&document("README.md"), "yaml");
+    assert_eq!(blocks.len(), 2);
+    for block in &blocks {
+        assert_loads("README.md", block);
+    }
+    assert_loads("examples/local/keyferry.yaml", &document("examples/local/keyferry.yaml"));
+}
+
+#[test]
+fn the_help_shows_a_valid_configuration_too() {
+    let help = String::from_utf8(end(&mut binary(&["--help"])).stdout).unwrap();
+    let config: Vec<&str> =
+        help.lines().skip_while(|line| *line != "  secrets:").take_while(|line| !line.is_empty()).collect();
+    assert_eq!(config.len(), 4, "{help}");
+    assert_loads("--help", &config.join("\n"));
+}
+
+#[test]
+fn the_readme_names_the_commands_there_are() {
+    let readme = document("README.md");
+    assert_eq!(blocks(&readme, "sh"), ["cargo run --example local\n", "cargo test --workspace\n"]);
+    let help = String::from_utf8(end(&mut binary(&["--help"])).stdout).unwrap();
+    for command in ["init", "run", "get"] {
+        assert!(
+            readme.contains(&format!("`keyferry {command}")) && help.contains(&format!("  {command} ")),
+            "{command}"
+        );
+    }
+}
+
+#[test]
+fn the_demo_shows_a_rotation_arrive() {
+    let example = Path::new(env!("CARGO_BIN_EXE_keyferry")).parent().unwrap().join("examples/local");
+    let output =
+        Command::new(example).arg("--once").env("CARGO", env!("CARGO")).stderr(Stdio::inherit()).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{shown}");
+    for piece in [
+        "0400",
+        "db-password",
+        "keys/signing.bin",
+        "********",
+        "..data -> ..g1-",
+        "..data -> ..g2-",
+        "it arrived after",
+    ] {
+        assert!(shown.contains(piece), "no {piece:?} in {shown}");
+    }
+    for value in ["correct horse", "battery staple", "keyferry demo"] {
+        assert!(!shown.contains(value), "{shown}");
+    }
+    assert!(!Path::new("/dev/shm/keyferry-demo").exists(), "the demo cleans up");
+}
