@@ -24,6 +24,9 @@ pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName
     }
 }
 
+const CERTIFICATE: &str =
+    "a proxy that opens TLS, or a cloud of one's own, needs its authority's certificate in tls.caFile";
+
 /// Who signs in, for a message.
 struct Who<'a> {
     client: &'a str,
@@ -59,12 +62,13 @@ fn on_sign_in(failure: &Failure, who: &Who<'_>) -> String {
         "compare with: az identity federated-credential list --identity-name <identity> --resource-group <group>";
     match code {
         "token-file-missing" => format!(
-            "nothing is at {token_file}: label the pod azure.workload.identity/use: \"true\" and see that the workload identity \
-             webhook runs, or set AZURE_FEDERATED_TOKEN_FILE"
+            "client {client} signs in with it: label the pod azure.workload.identity/use: \"true\" and see that the workload \
+             identity webhook runs, or set AZURE_FEDERATED_TOKEN_FILE"
         ),
         "token-file-empty" | "token-file-unreadable" | "token-file-malformed" => {
             format!(
-                "{token_file} must hold one signed service-account token and be readable by keyferry's uid: ls -lL {token_file}"
+                "client {client} signs in with it: it must hold one signed service-account token and be readable by \
+                 keyferry's uid: ls -lL {token_file}"
             )
         }
         "AADSTS700211" => {
@@ -80,8 +84,8 @@ fn on_sign_in(failure: &Failure, who: &Who<'_>) -> String {
              (system:serviceaccount:<namespace>:<service account>, case counts); a new one takes minutes to work; {credentials}"
         ),
         "AADSTS700024" => format!(
-            "the token in {token_file} is not valid at this time: the file is stale, or a clock is off; \
-             compare its exp with the output of: date -u +%s"
+            "the token of client {client} in {token_file} is not valid at this time: the file is stale, or a clock is \
+             off; compare its exp with the output of: date -u +%s"
         ),
         "AADSTS700016" => {
             format!("client {client} is not an application of tenant {tenant}; look with: az ad sp show --id {client}")
@@ -92,8 +96,14 @@ fn on_sign_in(failure: &Failure, who: &Who<'_>) -> String {
             )
         }
         "AADSTS700027" | "AADSTS50027" | "AADSTS50013" => format!(
-            "Entra cannot verify the token in {token_file}: its issuer's published keys must be reachable and current; {credentials}"
+            "Entra cannot verify the token of client {client} in {token_file}: its issuer's published keys must be \
+             reachable and current; {credentials}"
         ),
+        "dns" | "refused" | "unreachable" | "connect" | "tls" => format!(
+            "client {client} signs in at the authority (AZURE_AUTHORITY_HOST): it must be reachable from here; see to DNS, \
+             network policies and firewalls"
+        ),
+        "certificate" => CERTIFICATE.to_owned(),
         _ => match failure.kind {
             Kind::Outage | Kind::Throttled => "it is tried again by itself; see https://status.azure.com".to_owned(),
             _ => format!("check client {client} in tenant {tenant}: az ad sp show --id {client}"),
@@ -112,7 +122,11 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
              az keyvault show --name {vault} --query properties.publicNetworkAccess"
         ),
         "dns" => format!("the name does not resolve: is the vault's name right? az keyvault show --name {vault}"),
-        "tls" => "its certificate is not trusted here: a proxy that opens TLS needs its CA in tls.caFile".to_owned(),
+        "refused" | "unreachable" | "connect" | "tls" => format!(
+            "check that its name resolves to the vault or its private endpoint here, and that port 443 is let through: \
+             az keyvault show --name {vault} --query properties.privateEndpointConnections"
+        ),
+        "certificate" => CERTIFICATE.to_owned(),
         "AKV10032" | "other-tenant" => format!(
             "the vault trusts another tenant than {tenant}: az keyvault show --name {vault} --query properties.tenantId"
         ),

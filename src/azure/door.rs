@@ -12,6 +12,7 @@ use azure_core::http::request::Body;
 use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
 use azure_core::{Bytes, Error};
 use reqwest::{Client, Response, Version};
+use rustls::CertificateError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -190,36 +191,54 @@ fn method(method: Method) -> reqwest::Method {
 
 /// What went wrong below HTTP. The error's own text is not kept: it holds the URL.
 fn classify(error: &reqwest::Error) -> Failure {
-    let mut sources = std::iter::successors(std::error::Error::source(error), |error| error.source()).peekable();
-    let mut code = if error.is_timeout() {
-        "timeout"
+    let (mut code, mut detail) = if error.is_timeout() {
+        ("timeout", "there was no answer in time")
     } else if error.is_connect() {
-        "connect"
+        ("connect", "no connection could be made")
     } else {
-        "cut-off"
+        ("cut-off", "the connection broke before the answer was complete")
     };
-    let mut detail = match code {
-        "timeout" => "there was no answer in time",
-        "connect" => "no connection could be made",
-        _ => "the connection broke before the answer was complete",
-    };
-    for source in &mut sources {
-        if source.is::<Unresolved>() {
+    for cause in std::iter::successors(std::error::Error::source(error), |cause| beneath(*cause)) {
+        if cause.is::<Unresolved>() {
             (code, detail) = ("dns", "the host's name cannot be resolved");
-        } else if let Some(error) = source.downcast_ref::<std::io::Error>() {
+        } else if let Some(error) = cause.downcast_ref::<rustls::Error>() {
+            (code, detail) = handshake(error);
+        } else if let Some(error) = cause.downcast_ref::<std::io::Error>() {
             match error.kind() {
                 std::io::ErrorKind::ConnectionRefused => (code, detail) = ("refused", "the connection was refused"),
                 std::io::ErrorKind::HostUnreachable | std::io::ErrorKind::NetworkUnreachable => {
                     (code, detail) = ("unreachable", "there is no route to the host");
                 }
-                _ if error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<rustls::Error>) => {
-                    (code, detail) = ("tls", "the TLS handshake failed");
-                }
                 _ => {}
             }
-        } else if source.is::<rustls::Error>() {
-            (code, detail) = ("tls", "the TLS handshake failed");
         }
     }
     Failure::new(Blame::Host, Kind::Outage, Code::new(code)).because(detail)
+}
+
+/// The next cause down. What an I/O error was made from is not its source, and TLS wraps its errors twice that way.
+fn beneath<'a>(cause: &'a (dyn std::error::Error + 'static)) -> Option<&'a (dyn std::error::Error + 'static)> {
+    let made_from = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    made_from.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| cause.source())
+}
+
+/// rustls' own words name hosts and issuers.
+fn handshake(error: &rustls::Error) -> (&'static str, &'static str) {
+    let rustls::Error::InvalidCertificate(why) = error else {
+        return ("tls", "the TLS handshake failed");
+    };
+    let why = match why {
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            "the host's certificate has expired, by this machine's clock"
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the host's certificate is not valid yet, by this machine's clock"
+        }
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "the host's certificate is for another name"
+        }
+        CertificateError::UnknownIssuer => "the host's certificate is from an authority that is not trusted here",
+        _ => "the host's certificate is not valid",
+    };
+    ("certificate", why)
 }
