@@ -234,6 +234,32 @@ fn a_vault_whose_name_does_not_resolve() {
 }
 
 #[test]
+fn a_host_that_is_not_trusted_or_cannot_be_reached() {
+    type Spoil = fn(&World, String) -> String;
+    let untrusted: Spoil = |world, config| config.replace(&ca(world), "tls: {}");
+    let cases: &[(&str, Spoil, &[&str])] = &[
+        ("certificate", untrusted, &["from an authority that is not trusted here", "tls.caFile"]),
+        ("refused", |world, config| world.emulator.stop_entra().map(|()| config).unwrap(), &["AZURE_AUTHORITY_HOST"]),
+        ("refused", |world, config| world.emulator.stop_vaults().map(|()| config).unwrap(), &["az keyvault show"]),
+    ];
+    at_once(cases, |(code, spoil, pieces)| {
+        let world = World::new();
+        let local = world.root.path().join("local");
+        fs::write(&local, "fine").unwrap();
+        let secrets = format!("secrets:\n  good: file:{}\n  bad: keyvault:demo/secrets/bad\n", local.display());
+        let config = spoil(&world, world.config(&secrets));
+        let ended = world.init(&config, PATIENT);
+        assert_told(&ended, 69, &[pieces, &[&*format!("unavailable ({code})")][..]].concat());
+        assert_eq!(world.read("good").as_deref(), Some("fine"));
+        assert!(!ended.stderr.contains("api-version"), "no URL: {ended:#?}");
+    });
+}
+
+fn ca(world: &World) -> String {
+    format!("tls: {{caFile: {}}}", world.root.path().join("ca.pem").display())
+}
+
+#[test]
 fn a_secret_that_cannot_be_had() {
     type Spoil = fn(&World);
     fn deny(world: &World, refusal: Refusal) {
