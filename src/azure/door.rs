@@ -5,23 +5,26 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use azure_core::Error;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::request::Body;
 use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
-use azure_core::{Bytes, Error};
 use reqwest::{Client, Response, Version};
 use rustls::CertificateError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::resolve::Unresolved;
-use super::transport::IDLE;
+use super::transport::{CONNECT, IDLE};
 use crate::failure::{Blame, Code, Failure, Kind};
 
 /// The most connections to a host that speaks only HTTP/1.1.
 const MOST_HTTP1_CONNECTIONS: usize = 32;
+/// A connection is open by then, or has failed.
+const OPENED_BY_THEN: Duration = CONNECT.saturating_add(Duration::from_millis(500));
 /// No answer of any service we ask is nearly as long; a longer one is not read to its end.
 const LONGEST_BODY: usize = 4 << 20;
 
@@ -72,9 +75,14 @@ impl Door {
                     }
                 }
             };
-            let outcome = opening.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone());
-            if let Some(Err(failure)) = outcome {
-                return Err(failure);
+            match timeout(OPENED_BY_THEN, opening.wait_for(Option::is_some)).await {
+                // The connection must be open, or its failure would have been told: it is the first request that hangs.
+                Err(_) => return Ok(Pass::Through { http2: true }),
+                Ok(outcome) => {
+                    if let Some(Err(failure)) = outcome.ok().and_then(|outcome| outcome.clone()) {
+                        return Err(failure);
+                    }
+                }
             }
         }
     }
@@ -82,34 +90,40 @@ impl Door {
     async fn send(&self, host: &str, request: &Request) -> Result<AsyncRawResponse, Failure> {
         match self.enter(host).await? {
             Pass::First(tell) => {
-                let result = self.exchange(request).await;
-                let outcome = result.as_ref().map(|(_, http2)| *http2).map_err(Clone::clone);
+                let head = self.head(request).await;
+                let outcome = head.as_ref().map(Response::version).map_err(Clone::clone);
                 {
                     let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-                    match outcome {
-                        Ok(http2) => hosts.insert(host.to_owned(), Host::Open { http2, used: Instant::now() }),
+                    match &outcome {
+                        Ok(version) => {
+                            let http2 = *version == Version::HTTP_2;
+                            hosts.insert(host.to_owned(), Host::Open { http2, used: Instant::now() })
+                        }
                         Err(_) => hosts.remove(host),
                     };
                 }
-                tell.send_replace(Some(outcome.map(|_| ())));
-                result.map(|(response, _)| response)
+                // The others need not wait for the body, nor share its failure: that is this one's own.
+                tell.send_replace(Some(outcome.map(drop)));
+                collect(head?).await
             }
             Pass::Through { http2 } => {
                 let place = if http2 { None } else { Some(self.http1_place(host).await) };
-                let result = self.exchange(request).await;
+                let head = self.head(request).await;
+                {
+                    let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+                    match (&head, hosts.get_mut(host)) {
+                        (Ok(_), Some(Host::Open { used, .. })) => *used = Instant::now(),
+                        // The connection may be gone: the next ones knock again, one by one.
+                        (Err(_), Some(Host::Open { .. })) => drop(hosts.remove(host)),
+                        _ => {}
+                    }
+                }
+                let answer = collect(head?).await;
                 if place.is_some() {
                     // The connection goes back to the pool in a task of its own: whoever gets the place next must find it there.
                     tokio::task::yield_now().await;
                 }
-                drop(place);
-                let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-                match (&result, hosts.get_mut(host)) {
-                    (Ok(_), Some(Host::Open { used, .. })) => *used = Instant::now(),
-                    // The connection may be gone: the next ones knock again, one by one.
-                    (Err(_), Some(Host::Open { .. })) => drop(hosts.remove(host)),
-                    _ => {}
-                }
-                result.map(|(response, _)| response)
+                answer
             }
         }
     }
@@ -123,8 +137,8 @@ impl Door {
         places.acquire_owned().await
     }
 
-    /// One request and its whole answer; and whether they went over HTTP/2.
-    async fn exchange(&self, request: &Request) -> Result<(AsyncRawResponse, bool), Failure> {
+    /// One request, and the head of its answer.
+    async fn head(&self, request: &Request) -> Result<Response, Failure> {
         let mut outgoing = self.client.request(method(request.method()), request.url().as_str());
         for (name, value) in request.headers().iter() {
             outgoing = outgoing.header(name.as_str(), value.as_str());
@@ -132,11 +146,7 @@ impl Door {
         if let Body::Bytes(bytes) = request.body() {
             outgoing = outgoing.body(bytes.clone());
         }
-        let response = outgoing.send().await.map_err(|error| classify(&error))?;
-        let http2 = response.version() == Version::HTTP_2;
-        let (status, headers) = (response.status().as_u16(), headers(&response));
-        let body = collect(response).await?;
-        Ok((AsyncRawResponse::from_bytes(status.into(), headers, body), http2))
+        outgoing.send().await.map_err(|error| classify(&error))
     }
 }
 
@@ -149,22 +159,25 @@ impl HttpClient for Door {
     }
 }
 
-async fn collect(mut response: Response) -> Result<Bytes, Failure> {
+/// The whole answer. What is wrong with its body says nothing of the host's other answers.
+async fn collect(mut response: Response) -> Result<AsyncRawResponse, Failure> {
     let too_long = || {
-        Failure::new(Blame::Host, Kind::Outage, Code::new("answer-too-long")).because("the answer is longer than 4 MiB")
+        Failure::new(Blame::Object, Kind::Outage, Code::new("answer-too-long"))
+            .because("the answer is longer than 4 MiB")
     };
+    let (status, headers) = (response.status().as_u16(), headers(&response));
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if announced > LONGEST_BODY {
         return Err(too_long());
     }
     let mut body = Vec::with_capacity(announced);
-    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error).blamed_on(Blame::Object))? {
         if body.len().saturating_add(chunk.len()) > LONGEST_BODY {
             return Err(too_long());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(body.into())
+    Ok(AsyncRawResponse::from_bytes(status.into(), headers, body))
 }
 
 fn headers(response: &Response) -> Headers {

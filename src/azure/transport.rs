@@ -16,7 +16,7 @@ use super::roots::LateRoots;
 
 /// Long enough for a slow answer over a bad line, short enough that an attempt ends in seconds.
 const WHOLE_REQUEST: Duration = Duration::from_secs(10);
-const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long an unused connection is kept: long enough for the requests of one cycle.
 pub(super) const IDLE: Duration = Duration::from_secs(5);
 /// A connection that died silently under a request is noticed after these two.

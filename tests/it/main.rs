@@ -7,6 +7,7 @@ mod harness;
 
 mod cold_start;
 mod docs;
+mod door;
 mod failures;
 mod files;
 mod sdk;
