@@ -172,7 +172,9 @@ fn an_outage_of_entra_costs_a_few_exchanges() {
     assert!(probed(&world) <= 12, "{}", probed(&world));
     world.emulator.clear_fault(fault);
     assert!(world.emulator.wait_until(SOON, |log| per_secret(log, 200).len() == 50));
-    never_within(Duration::from_secs(1), || per_secret(&world.emulator.requests(), 200).values().any(|count| *count != 1));
+    never_within(Duration::from_secs(1), || {
+        per_secret(&world.emulator.requests(), 200).values().any(|count| *count != 1)
+    });
     let (_, lines) = agent.stop();
     assert_eq!((told(&lines, &[SIGN_IN, " failed"]), told(&lines, &[SIGN_IN, "works again"])), (1, 1), "{lines:#?}");
 }
@@ -254,7 +256,11 @@ fn a_storm_of_429_is_left_alone_for_as_long_as_it_asks() {
     let refused = bearers.iter().rposition(|request| request.status == Some(429)).unwrap();
     let wave = bearers.iter().take_while(|request| request.at < bearers[refused].at + Duration::from_secs(2)).count();
     let rest: Vec<Duration> = bearers[wave..].iter().map(|request| request.at - bearers[refused].at).collect();
-    println!("429 | a wave of {wave}; the rest came {:.2?} .. {:.2?} after the last 429", rest[0], rest[rest.len() - 1]);
+    println!(
+        "429 | a wave of {wave}; the rest came {:.2?} .. {:.2?} after the last 429",
+        rest[0],
+        rest[rest.len() - 1]
+    );
     assert!(wave <= 100, "{wave}");
     assert_eq!(bearers.len(), 155);
     assert!(rest[0] >= Duration::from_millis(2_900), "Retry-After: {rest:?}");
