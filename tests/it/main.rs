@@ -6,6 +6,7 @@
 mod harness;
 
 mod cold_start;
+mod commands;
 mod configs;
 mod docs;
 mod door;
