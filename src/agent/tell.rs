@@ -119,6 +119,20 @@ pub(super) fn published(sink: &str, had_failed: bool, published: &Published) {
     }
 }
 
+/// A start found an earlier run's files, and nothing newer is known of their secrets.
+pub(super) fn kept(sink: &str, published: &Published) {
+    let kept: Vec<_> = published.kept.iter().filter_map(|path| path.to_str()).collect();
+    if !kept.is_empty() {
+        tracing::info!(
+            dir = sink,
+            kept = kept.len(),
+            "{} files of an earlier run stay in {sink} until their secrets can be fetched: {}",
+            kept.len(),
+            few(&kept)
+        );
+    }
+}
+
 /// A sink could not.
 pub(super) fn not_published(error: &SinkError) {
     tracing::error!(path = %error.path.display(), "{error}; what was published before stays, trying again");
