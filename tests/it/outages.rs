@@ -158,6 +158,25 @@ fn an_outage_costs_a_wave_and_probes_and_its_end_one_request_each() {
 }
 
 #[test]
+fn a_vault_that_stops_answering_is_one_wave_and_one_line() {
+    let (world, agent) = fetched_once();
+    let fault = world.emulator.fault(Fault::vault(Misbehaviour::NeverAnswer));
+    let begun = Instant::now();
+    agent.signal(Signal::HUP);
+    agent.wait_for(VAULT, 1);
+    let (seen, asked) = (begun.elapsed(), world.emulator.requests().len());
+    agent.signal(Signal::HUP);
+    world.emulator.clear_fault(fault);
+    let healed = Instant::now();
+    assert!(world.emulator.wait_until(SOON, |log| per_secret(log, 200).len() == 50));
+    println!("unanswered | 50 secrets: {asked} requests, seen {seen:.1?}, back {:.1?}", healed.elapsed());
+    assert!(asked <= 50 && seen < Duration::from_secs(20), "{asked} {seen:?}");
+    assert!(world.emulator.connections(Service::Vault) <= 3);
+    let (_, lines) = agent.stop();
+    assert_eq!((told(&lines, &[VAULT, " failed"]), told(&lines, &[VAULT, "works again"])), (1, 1), "{lines:#?}");
+}
+
+#[test]
 fn an_outage_of_entra_costs_a_few_exchanges() {
     let (world, agent) = fetched_once();
     let fault = unavailable(&world, Service::Entra);
@@ -172,7 +191,9 @@ fn an_outage_of_entra_costs_a_few_exchanges() {
     assert!(probed(&world) <= 12, "{}", probed(&world));
     world.emulator.clear_fault(fault);
     assert!(world.emulator.wait_until(SOON, |log| per_secret(log, 200).len() == 50));
-    never_within(Duration::from_secs(1), || per_secret(&world.emulator.requests(), 200).values().any(|count| *count != 1));
+    never_within(Duration::from_secs(1), || {
+        per_secret(&world.emulator.requests(), 200).values().any(|count| *count != 1)
+    });
     let (_, lines) = agent.stop();
     assert_eq!((told(&lines, &[SIGN_IN, " failed"]), told(&lines, &[SIGN_IN, "works again"])), (1, 1), "{lines:#?}");
 }
@@ -254,7 +275,11 @@ fn a_storm_of_429_is_left_alone_for_as_long_as_it_asks() {
     let refused = bearers.iter().rposition(|request| request.status == Some(429)).unwrap();
     let wave = bearers.iter().take_while(|request| request.at < bearers[refused].at + Duration::from_secs(2)).count();
     let rest: Vec<Duration> = bearers[wave..].iter().map(|request| request.at - bearers[refused].at).collect();
-    println!("429 | a wave of {wave}; the rest came {:.2?} .. {:.2?} after the last 429", rest[0], rest[rest.len() - 1]);
+    println!(
+        "429 | a wave of {wave}; the rest came {:.2?} .. {:.2?} after the last 429",
+        rest[0],
+        rest[rest.len() - 1]
+    );
     assert!(wave <= 100, "{wave}");
     assert_eq!(bearers.len(), 155);
     assert!(rest[0] >= Duration::from_millis(2_900), "Retry-After: {rest:?}");
