@@ -154,7 +154,12 @@ fn run_sees_it_in_seconds_and_mends_by_itself() {
         let healed = Instant::now();
         until_holds(&bed.world.out().join("sick2"), "here");
         let back = healed.elapsed();
-        println!("run  | {service:?} {how:?} | others there {others:.1?} | seen {seen:.1?} | back {back:.1?}");
+        let connections = bed.world.emulator.connections(service);
+        println!(
+            "run  | {service:?} {how:?} | others there {others:.1?} | seen {seen:.1?} | back {back:.1?} | \
+             {connections} connections"
+        );
+        assert!(connections <= 8, "{service:?} {how:?}: {connections}");
         assert!(seen < SECONDS && back < SECONDS && others.is_none_or(|others| others < SECONDS));
         let (code, lines) = agent.stop();
         assert_eq!(code, Some(0));
