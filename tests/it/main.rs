@@ -13,6 +13,7 @@ mod door;
 mod failures;
 mod files;
 mod hostile;
+mod leak;
 mod network;
 mod outages;
 mod rotation;
