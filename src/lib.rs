@@ -38,6 +38,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use clap::error::ErrorKind;
+use tracing::level_filters::LevelFilter;
 
 use exit::Exit;
 
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
         }
     };
     logs::begin(cli.global.log_format, cli.global.log_level);
+    let json = cli.global.log_format == logs::Format::Json && cli.global.log_level >= LevelFilter::ERROR;
     let environment = process::environment();
     let ended = match hardened {
         Ok(()) => command::execute(cli, &environment),
@@ -65,7 +67,8 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(ended) => {
             for line in &ended.lines {
-                drop(writeln!(std::io::stderr(), "keyferry: {line}"));
+                // Whoever asked for JSON reads it by a program; the log's silence does not hide why it ended.
+                if json { tracing::error!("{line}") } else { drop(writeln!(std::io::stderr(), "keyferry: {line}")) }
             }
             ExitCode::from(ended.exit.code())
         }

@@ -6,6 +6,7 @@ use crate::failure::{Blame, Failure};
 use crate::ports::{Published, SinkError, Source};
 use crate::reference::{Gate, SecretName};
 use crate::schedule::GateChange;
+use crate::status::SinkStatus;
 
 impl<S: Source> Agent<S> {
     /// A name's attempt failed: said once, until it is another failure. What a whole host or identity is to blame for
@@ -100,7 +101,7 @@ fn few(names: &[&str]) -> String {
 }
 
 /// A sink shows the snapshot.
-pub(super) fn published(sink: &str, had_failed: bool, published: &Published) {
+pub(super) fn published(sink: &str, before: &SinkStatus, published: &Published) {
     for repair in &published.repaired {
         tracing::warn!(dir = sink, "{sink} was changed by someone else and put right: {repair}");
     }
@@ -114,20 +115,16 @@ pub(super) fn published(sink: &str, had_failed: bool, published: &Published) {
             "published generation {generation} in {sink}: {}",
             few(&changed)
         );
-    } else if had_failed {
+    } else if before.failure.is_some() {
         tracing::info!(dir = sink, generation, "{sink} can be published to again");
     }
-}
-
-/// A start found an earlier run's files, and nothing newer is known of their secrets.
-pub(super) fn kept(sink: &str, published: &Published) {
-    let kept: Vec<_> = published.kept.iter().filter_map(|path| path.to_str()).collect();
-    if !kept.is_empty() {
+    if published.kept.iter().any(|file| !before.kept.contains(file)) {
+        let kept: Vec<_> = published.kept.iter().filter_map(|path| path.to_str()).collect();
+        let count = kept.len();
         tracing::info!(
             dir = sink,
-            kept = kept.len(),
-            "{} files of an earlier run stay in {sink} until their secrets can be fetched: {}",
-            kept.len(),
+            kept = count,
+            "{count} files of an earlier run stay in {sink} until their secrets come: {}",
             few(&kept)
         );
     }

@@ -135,10 +135,7 @@ impl<S: Source> Agent<S> {
     fn shown(&mut self, sink: &str, published: &Published, generation: crate::snapshot::Generation) {
         self.adopt_kept(sink, published);
         let Some(status) = self.status.sinks.get_mut(sink) else { return };
-        super::tell::published(sink, status.failure.is_some(), published);
-        if status.generation.is_none() {
-            super::tell::kept(sink, published);
-        }
+        super::tell::published(sink, status, published);
         status.kept.clone_from(&published.kept);
         status.generation = Some(published.generation);
         status.shows = Some(generation);

@@ -142,12 +142,18 @@ pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> 
     let nothing = || Written { name: "the environment".to_owned(), text: String::new() };
     let mut config = meant(&written(global, environment)?.unwrap_or_else(nothing), global, environment)?;
     config.files.clear();
+    let names: Vec<String> = config.secrets.keys().map(ToString::to_string).collect();
     config.secrets.retain(|name, _| name.as_str() == what);
     // Whoever asks for it wants it.
     config.secrets.values_mut().for_each(|secret| secret.optional = false);
     if config.secrets.is_empty() {
         let wrong = |line| Ended::new(Exit::Config, line);
-        let reference = Reference::parse(what).map_err(|line| Ended::new(Exit::Usage, line))?;
+        let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        let neither = |line| match what.contains(':') {
+            true => line,
+            false => format!("no secret of the configuration has this name (there are: {has}), and {line}"),
+        };
+        let reference = Reference::parse(what).map_err(|line| Ended::new(Exit::Usage, neither(line)))?;
         let object = config.object(&reference).map_err(wrong)?;
         let name = SecretName::parse("value").map_err(wrong)?;
         let (cut, refresh) = (Cut::default(), config.refresh.interval);

@@ -145,6 +145,10 @@ impl<'de> Deserializer<'de> for &'de Node {
             let empty: std::iter::Empty<(Key<'de>, &Node)> = std::iter::empty();
             return visitor.visit_map(MapDeserializer::new(empty)).map_err(|error: Error| error.at(self));
         }
+        if matches!(self.value, Value::List(_)) {
+            // serde's derived types would read one as their members in order.
+            return Err(Error::invalid_type(Unexpected::Seq, &visitor).at(self));
+        }
         self.deserialize_any(visitor)
     }
 

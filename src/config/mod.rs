@@ -85,7 +85,7 @@ impl Config {
     }
 
     fn no_such_alias(&self, alias: &str) -> String {
-        let known: Vec<&str> = self.vaults.keys().map(String::as_str).collect();
+        let known: Vec<String> = self.vaults.keys().map(|alias| alias.escape_default().to_string()).collect();
         let known =
             if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
         format!("'{alias}' is no alias in 'vaults:': {known}")

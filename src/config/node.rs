@@ -331,6 +331,3 @@ fn place(span: &Span) -> Place {
 fn problem(span: &Span, message: &str) -> Problem {
     Problem { place: place(span), message: message.to_owned() }
 }
-
-#[cfg(test)]
-mod tests;

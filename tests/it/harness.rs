@@ -247,11 +247,19 @@ impl Running {
     }
 
     /// SIGTERM, and how it ends.
-    pub fn stop(mut self) -> (Option<i32>, Vec<String>) {
-        self.signal(rustix::process::Signal::TERM);
-        let status = eventually(SOON, || self.child.try_wait().unwrap()).expect("it ends on SIGTERM");
+    pub fn stop(self) -> (Option<i32>, Vec<String>) {
+        let (code, _, lines) = self.end_by(rustix::process::Signal::TERM);
+        (code, lines)
+    }
+
+    /// A signal; how it ends, after how long, and everything it has logged.
+    pub fn end_by(mut self, signal: rustix::process::Signal) -> (Option<i32>, Duration, Vec<String>) {
+        let sent = Instant::now();
+        self.signal(signal);
+        let status = eventually(SOON, || self.child.try_wait().unwrap()).expect("it ends by a signal");
+        let took = sent.elapsed();
         self.reader.take().unwrap().join().unwrap();
-        (status.code(), self.lines())
+        (status.code(), took, self.lines())
     }
 }
 

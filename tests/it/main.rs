@@ -6,6 +6,8 @@
 mod harness;
 
 mod cold_start;
+mod commands;
+mod configs;
 mod docs;
 mod door;
 mod failures;

@@ -54,6 +54,7 @@ fn a_rotated_secret_arrives_by_the_interval_and_alone() {
     let after = generation(&world.out());
     asked(&world, "a", 2);
     assert_eq!(generation(&world.out()), after, "nothing more has changed");
+    agent.wait_for("published generation", 2);
     assert_eq!(agent.count("published generation"), 2);
 }
 
