@@ -12,6 +12,7 @@ mod docs;
 mod door;
 mod failures;
 mod files;
+mod hostile;
 mod network;
 mod outages;
 mod rotation;
