@@ -413,3 +413,23 @@ async fn half_an_outage_is_not_a_line_per_answer() {
     assert_eq!(stage.lines_with("failed"), 1, "{:?}", stage.lines);
     assert_eq!(stage.lines_with("works again"), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn one_secret_that_the_vault_fails_on_holds_the_others_back_for_moments_only() {
+    let sick = fails(Blame::Host, Kind::Outage, "http-500");
+    let stage = Stage::begin(
+        vec![one("a.sick", [sick]), one("a.well", [Step::Gives("1"), Step::Gives("2"), Step::Gives("3")])],
+        0,
+    );
+    // By now the sick one is tried once a minute only.
+    sleep(seconds(250.0)).await;
+    let tried = stage.asked("a.sick");
+    assert!((7..=12).contains(&tried), "{tried}");
+    stage.tell.send(Event::Refresh).await.unwrap();
+    sleep(seconds(1.3)).await;
+    assert_eq!(stage.asked("a.well"), 2, "nobody else has ever failed there");
+    sleep(seconds(0.1 + 30.0)).await;
+    stage.tell.send(Event::Refresh).await.unwrap();
+    sleep(seconds(1.3)).await;
+    assert_eq!(stage.asked("a.well"), 3);
+}

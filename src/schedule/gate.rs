@@ -39,6 +39,8 @@ struct Shut {
     until: Instant,
     failures: u32,
     failure: Failure,
+    /// The entry that was turned away last.
+    by: usize,
     /// The entry that tries whether it may open.
     probe: Option<usize>,
 }
@@ -111,12 +113,17 @@ impl Door {
         }
         let wait = |failures| later(now, backoff::delay(failure, failures, seed, 0));
         let Some(shut) = &mut self.shut else {
-            self.shut = Some(Shut { since: now, until: wait(1), failures: 1, failure: failure.clone(), probe: None });
+            let (until, why) = (wait(1), failure.clone());
+            self.shut = Some(Shut { since: now, until, failures: 1, failure: why, by: entry, probe: None });
             return Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
         };
         if shut.probe == Some(entry) {
             shut.probe = None;
-            shut.failures = shut.failures.saturating_add(1);
+            // The same one again may be its own trouble, and it waits by itself: others may try soon.
+            if shut.by != entry {
+                shut.failures = shut.failures.saturating_add(1);
+                shut.by = entry;
+            }
             shut.until = wait(shut.failures);
         } else if failure.after.is_some() {
             // One of those who were already on their way: only its Retry-After is news.

@@ -143,8 +143,11 @@ fn an_outage_costs_a_wave_and_probes_and_its_end_one_request_each() {
     agent.signal(Signal::HUP);
     assert!(world.emulator.wait_until(SOON, |log| probes(log) >= 4));
     let during = world.emulator.requests();
-    let gaps: Vec<Duration> = during[49..].windows(2).map(|pair| pair[1].at - pair[0].at).collect();
-    println!("503 | a wave of 50 within {:.0?}, then probes after {gaps:.1?}", during[49].at - during[0].at);
+    let gaps: Vec<Duration> = during[49..].windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at)).collect();
+    println!(
+        "503 | a wave of 50 within {:.0?}, then probes after {gaps:.1?}",
+        during[49].at.saturating_sub(during[0].at)
+    );
     for (gap, least) in gaps.iter().zip([0.75, 1.5, 3.0, 6.0]) {
         assert!(*gap >= Duration::from_secs_f64(least), "{gaps:?}: wishes for freshness do not hurry probes");
     }
@@ -274,7 +277,8 @@ fn a_storm_of_429_is_left_alone_for_as_long_as_it_asks() {
     let bearers: Vec<&Logged> = log.iter().filter(|request| request.bearer).collect();
     let refused = bearers.iter().rposition(|request| request.status == Some(429)).unwrap();
     let wave = bearers.iter().take_while(|request| request.at < bearers[refused].at + Duration::from_secs(2)).count();
-    let rest: Vec<Duration> = bearers[wave..].iter().map(|request| request.at - bearers[refused].at).collect();
+    let rest: Vec<Duration> =
+        bearers[wave..].iter().map(|request| request.at.saturating_sub(bearers[refused].at)).collect();
     println!(
         "429 | a wave of {wave}; the rest came {:.2?} .. {:.2?} after the last 429",
         rest[0],
@@ -283,7 +287,7 @@ fn a_storm_of_429_is_left_alone_for_as_long_as_it_asks() {
     assert!(wave <= 100, "{wave}");
     assert_eq!(bearers.len(), 155);
     assert!(rest[0] >= Duration::from_millis(2_900), "Retry-After: {rest:?}");
-    assert!(rest[5] - rest[0] >= Duration::from_millis(500), "a pace, not a herd: {rest:?}");
+    assert!(rest[5].saturating_sub(rest[0]) >= Duration::from_millis(500), "a pace, not a herd: {rest:?}");
     let (_, lines) = agent.stop();
     assert_eq!((told(&lines, &[VAULT, "throttled"]), told(&lines, &["works again"])), (1, 1), "{lines:#?}");
 }
