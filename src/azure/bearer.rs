@@ -48,21 +48,16 @@ impl Bearer {
         vault: &VaultHost,
         url: &Url,
     ) -> Result<RawResponse, Failure> {
-        let token = if let Some(token) = self.tokens.cached(identity, &self.scope) {
-            token
-        } else {
-            // While the token is made the vault's connection opens, and its challenge comes to be compared.
-            let (token, greeting) =
-                tokio::join!(self.tokens.get(identity, &self.scope), self.greet(identity, vault, url));
-            let token = token?;
-            greeting?;
-            token
-        };
+        // While the token is made the vault's connection opens, and its challenge comes to be compared: a vault that
+        // has not been heard, or asked for another's token when it was, gets none.
+        let (token, greeting) = tokio::join!(self.tokens.get(identity, &self.scope), self.greet(identity, vault, url));
+        let token = token?;
+        greeting?;
         let response = send(&self.pipeline, url, Some(&token)).await?;
         if u16::from(response.status()) != 401 {
             return accepted(response);
         }
-        self.expected.verify(response.headers(), identity)?;
+        self.expected.verify(response.headers(), identity).inspect_err(|_| self.forget(identity, vault))?;
         let failure = answer::failure(&response);
         if !answer::is_about_the_token(&failure) {
             return Err(failure);
@@ -70,6 +65,12 @@ impl Bearer {
         self.tokens.reject(&token);
         let token = self.tokens.get(identity, &self.scope).await?;
         accepted(send(&self.pipeline, url, Some(&token)).await?)
+    }
+
+    /// The vault asks for other tokens than when it was greeted: the next words with it carry none again.
+    fn forget(&self, identity: &IdentityName, vault: &VaultHost) {
+        let key = (vault.clone(), identity.clone());
+        self.greeted.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
     /// The first words with a vault carry no token.

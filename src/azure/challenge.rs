@@ -30,8 +30,8 @@ impl Expected {
 
     /// Compares an answer's challenge, if it has one.
     pub(super) fn verify(&self, headers: &Headers, identity: &IdentityName) -> Result<(), Failure> {
-        let Some(challenge) = headers.get_optional_str(&WWW_AUTHENTICATE) else { return Ok(()) };
-        if let Some(resource) = parameter(challenge, "resource").or_else(|| parameter(challenge, "scope")) {
+        let Some(challenges) = headers.get_optional_str(&WWW_AUTHENTICATE) else { return Ok(()) };
+        for resource in parameters(challenges, "resource").chain(parameters(challenges, "scope")) {
             let asked = resource.strip_suffix("/.default").unwrap_or(resource).trim_end_matches('/');
             if !asked.eq_ignore_ascii_case(&self.audience) {
                 return Err(Failure::new(Blame::Host, Kind::Misconfigured, Code::new("other-audience")).because(
@@ -39,24 +39,28 @@ impl Expected {
                 ));
             }
         }
-        let tenant = parameter(challenge, "authorization").and_then(tenant_of);
-        let ours = self.tenants.get(identity).filter(|tenant| is_guid(tenant));
-        match (tenant, ours) {
-            (Some(theirs), Some(ours)) if !theirs.eq_ignore_ascii_case(ours) => {
-                Err(Failure::new(Blame::Host, Kind::Misconfigured, Code::new("other-tenant"))
-                    .because(format!("the vault belongs to another tenant than {ours}; no token was sent")))
+        let Some(ours) = self.tenants.get(identity).filter(|tenant| is_guid(tenant)) else { return Ok(()) };
+        for theirs in parameters(challenges, "authorization").filter_map(tenant_of) {
+            if !theirs.eq_ignore_ascii_case(ours) {
+                return Err(Failure::new(Blame::Host, Kind::Misconfigured, Code::new("other-tenant"))
+                    .because(format!("the vault belongs to another tenant than {ours}; no token was sent")));
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
 }
 
-/// A parameter of a Bearer challenge (RFC 9110 §11.2), quoted or not, after a comma or a blank.
-fn parameter<'a>(challenge: &'a str, name: &str) -> Option<&'a str> {
-    let parameters = challenge.trim().strip_prefix("Bearer ")?;
-    parameters.split([',', ' ']).find_map(|pair| {
+/// A parameter of every challenge in the header (RFC 9110 §11.6.1), of whatever scheme, quoted or not: one that asks
+/// for something else is enough.
+fn parameters<'a>(challenges: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let mut quoted = false;
+    let pieces = challenges.split(move |c| {
+        quoted ^= c == '"';
+        !quoted && matches!(c, ',' | ' ' | '\t')
+    });
+    pieces.filter_map(move |pair| {
         let (key, value) = pair.split_once('=')?;
-        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+        key.eq_ignore_ascii_case(name).then(|| value.trim_matches('"'))
     })
 }
 

@@ -182,10 +182,11 @@ async fn collect(mut response: Response) -> Result<AsyncRawResponse, Failure> {
 
 fn headers(response: &Response) -> Headers {
     let mut headers = Headers::new();
-    for (name, value) in response.headers() {
-        // A header that is no text is none that we look at.
-        if let Ok(value) = value.to_str() {
-            headers.insert(HeaderName::from(name.as_str().to_owned()), HeaderValue::from(value.to_owned()));
+    for name in response.headers().keys() {
+        // A header that is no text is none that we look at. One that is there more than once is a list (RFC 9110 §5.3).
+        let lines: Vec<&str> = response.headers().get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
+        if !lines.is_empty() {
+            headers.insert(HeaderName::from(name.as_str().to_owned()), HeaderValue::from(lines.join(", ")));
         }
     }
     headers

@@ -60,7 +60,7 @@ impl Tokens {
     }
 
     /// A good token that is there already.
-    pub(super) fn cached(&self, identity: &IdentityName, scope: &str) -> Option<Arc<Token>> {
+    fn cached(&self, identity: &IdentityName, scope: &str) -> Option<Arc<Token>> {
         let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let token = cache.get(&(identity.clone(), scope.to_owned()))?;
         ((self.clock)().tick < token.renew_at).then(|| Arc::clone(token))

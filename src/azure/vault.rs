@@ -25,13 +25,7 @@ struct Bundle {
     value: Option<String>,
     id: Option<String>,
     #[serde(default)]
-    attributes: Option<Attributes>,
-}
-
-#[derive(Deserialize, Default)]
-struct Attributes {
-    #[serde(default)]
-    exp: Value,
+    attributes: Value,
 }
 
 impl Vault {
@@ -64,7 +58,7 @@ fn read(body: &[u8]) -> Result<Fetched, Failure> {
     let version = bundle.id.as_deref().and_then(|id| id.rsplit('/').next()).and_then(|id| VersionId::parse(id).ok());
     let version = version.ok_or_else(|| unusable("the vault's answer names no version"))?;
     // `exp` informs; the vault serves expired secrets, and so do we. A number that is no time is no expiry.
-    let expires = bundle.attributes.unwrap_or_default().exp.as_u64().and_then(UnixTime::from_seconds);
+    let expires = bundle.attributes.get("exp").and_then(Value::as_u64).and_then(UnixTime::from_seconds);
     let secret = Secret::plain(Version::Upstream(version.as_str().to_owned()), SecretValue::new(value.into_bytes()));
     Ok(Fetched { secret, expires })
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -269,6 +270,33 @@ impl Drop for Running {
             self.child.kill().unwrap();
             self.child.wait().unwrap();
         }
+    }
+}
+
+/// A port at which nobody should ever knock; it keeps the first words of whoever does.
+pub struct Trap {
+    pub address: SocketAddr,
+    caught: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Trap {
+    pub fn set() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let trap = Self { address: listener.local_addr().unwrap(), caught: Arc::default() };
+        let caught = Arc::clone(&trap.caught);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().map_while(Result::ok) {
+                let mut words = vec![0; 4096];
+                let length = stream.read(&mut words).unwrap_or(0);
+                words.truncate(length);
+                caught.lock().unwrap().push(words);
+            }
+        });
+        trap
+    }
+
+    pub fn caught(&self) -> Vec<Vec<u8>> {
+        self.caught.lock().unwrap().clone()
     }
 }
 

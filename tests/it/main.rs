@@ -11,6 +11,7 @@ mod docs;
 mod door;
 mod failures;
 mod files;
+mod hostile;
 mod network;
 mod outages;
 mod rotation;

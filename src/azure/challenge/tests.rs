@@ -52,6 +52,24 @@ fn challenges_for_others_are_not() {
 }
 
 #[test]
+fn one_strange_challenge_among_honest_ones_is_enough() {
+    let honest =
+        format!("Bearer authorization=\"https://login.windows.net/{TENANT}\", resource=\"https://vault.azure.net\"");
+    let strange = honest.replace("vault.azure", "management.azure");
+    for challenge in [
+        format!("{honest}, {strange}"),
+        format!("{strange}, {honest}"),
+        format!("PoP nonce=\"a, b\", {strange}"),
+        strange.replace("Bearer ", "bearer\t"),
+        strange.replace('"', ""),
+        strange.replace("resource", "RESOURCE"),
+    ] {
+        assert_eq!(verify(&challenge, TENANT), Err("other-audience".to_owned()), "{challenge}");
+    }
+    assert_eq!(verify(&format!("PoP nonce=\"a, resource=x\", {honest}"), TENANT), Ok(()));
+}
+
+#[test]
 fn a_tenant_named_by_its_domain_cannot_be_compared() {
     let challenge =
         format!("Bearer authorization=\"https://login.windows.net/{TENANT}\", resource=\"https://vault.azure.net\"");
