@@ -46,7 +46,7 @@ fn each_cause_has_its_own_advice() {
         (Blame::Host, Kind::Denied, "ForbiddenByConnection", "private endpoint"),
         (Blame::Host, Kind::Outage, "dns", "az keyvault show --name contoso"),
         (Blame::Host, Kind::Misconfigured, "AKV10032", "properties.tenantId"),
-        (Blame::Identity, Kind::Missing, "token-file-missing", "/token"),
+        (Blame::Identity, Kind::Missing, "token-file-missing", "client my-client signs in with it"),
         (Blame::Identity, Kind::Denied, "AADSTS700213", "subject"),
         (Blame::Identity, Kind::Denied, "AADSTS700211", "issuer"),
         (Blame::Identity, Kind::Denied, "AADSTS700212", "audience"),
