@@ -149,9 +149,12 @@ pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> 
     if config.secrets.is_empty() {
         let wrong = |line| Ended::new(Exit::Config, line);
         let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let neither = |line| match what.contains(':') {
-            true => line,
-            false => format!("no secret of the configuration has this name (there are: {has}), and {line}"),
+        let neither = |line| {
+            if what.contains(':') {
+                line
+            } else {
+                format!("no secret of the configuration has this name (there are: {has}), and {line}")
+            }
         };
         let reference = Reference::parse(what).map_err(|line| Ended::new(Exit::Usage, neither(line)))?;
         let object = config.object(&reference).map_err(wrong)?;

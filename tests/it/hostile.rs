@@ -291,7 +291,7 @@ fn the_schedule_survives_times_that_are_none() {
     }
     assert_eq!(running.stop().0, Some(0));
     let requests = world.emulator.requests();
-    let seconds = requests.last().unwrap().at.as_secs() as usize + 2;
+    let seconds = usize::try_from(requests.last().unwrap().at.as_secs()).unwrap() + 2;
     assert!(requests.len() <= seconds * (count + 1) + 3, "{} requests in {seconds} s", requests.len());
 }
 

@@ -1,6 +1,7 @@
 //! The integration tests: one binary that drives the real one.
 #![allow(unreachable_pub, reason = "in a test binary nothing is reachable from outside")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests may")]
+#![allow(clippy::format_push_string, clippy::format_collect, reason = "tests make small texts")]
 #![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests look at files and clocks")]
 
 mod harness;

@@ -227,7 +227,7 @@ fn run(command: &mut Command) {
 
 /// Waits for the condition, and fails if it has not come in a minute.
 pub(crate) fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !condition() {
         assert!(Instant::now() < deadline, "waited a minute for {what}");
         std::thread::yield_now();

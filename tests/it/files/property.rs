@@ -80,7 +80,7 @@ proptest! {
                     drop(sink);
                     sink = desk.sink();
                 }
-                Step::Sweep => sink.sweep(Instant::now() + Duration::from_secs(60)).unwrap(),
+                Step::Sweep => sink.sweep(Instant::now() + Duration::from_mins(1)).unwrap(),
                 Step::Disturb(index, dir) => {
                     let names = names(desk.dir());
                     if names.is_empty() {
