@@ -92,6 +92,9 @@ impl Door {
             Pass::First(tell) => {
                 let head = self.head(request).await;
                 let outcome = head.as_ref().map(Response::version).map_err(Clone::clone);
+                // It is still using a connection while the others begin: it takes one of their places, if there is one.
+                let places = outcome.as_ref().ok().filter(|version| **version != Version::HTTP_2);
+                let place = places.and_then(|_| self.http1_places(host).try_acquire_owned().ok());
                 {
                     let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
                     match &outcome {
@@ -104,10 +107,12 @@ impl Door {
                 }
                 // The others need not wait for the body, nor share its failure: that is this one's own.
                 tell.send_replace(Some(outcome.map(drop)));
-                collect(head?).await
+                let answer = collect(head?).await;
+                leave(place).await;
+                answer
             }
             Pass::Through { http2 } => {
-                let place = if http2 { None } else { Some(self.http1_place(host).await) };
+                let place = if http2 { None } else { self.http1_places(host).acquire_owned().await.ok() };
                 let head = self.head(request).await;
                 {
                     let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,22 +124,16 @@ impl Door {
                     }
                 }
                 let answer = collect(head?).await;
-                if place.is_some() {
-                    // The connection goes back to the pool in a task of its own: whoever gets the place next must find it there.
-                    tokio::task::yield_now().await;
-                }
+                leave(place).await;
                 answer
             }
         }
     }
 
-    async fn http1_place(&self, host: &str) -> Result<OwnedSemaphorePermit, tokio::sync::AcquireError> {
-        let places = {
-            let mut hosts = self.http1.lock().unwrap_or_else(PoisonError::into_inner);
-            let places = hosts.entry(host.to_owned());
-            Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(MOST_HTTP1_CONNECTIONS))))
-        };
-        places.acquire_owned().await
+    fn http1_places(&self, host: &str) -> Arc<Semaphore> {
+        let mut hosts = self.http1.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = hosts.entry(host.to_owned());
+        Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(MOST_HTTP1_CONNECTIONS))))
     }
 
     /// One request, and the head of its answer.
@@ -147,6 +146,17 @@ impl Door {
             outgoing = outgoing.body(bytes.clone());
         }
         outgoing.send().await.map_err(|error| classify(&error))
+    }
+}
+
+/// Gives the place to the next one.
+async fn leave(place: Option<OwnedSemaphorePermit>) {
+    if place.is_some() {
+        // The connection goes back to the pool through two tasks of its own, and with one turn it was sometimes late:
+        // whoever gets the place next must find it there.
+        for _ in 0..4 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
