@@ -73,24 +73,32 @@ impl Bearer {
         self.greeted.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
-    /// The first words with a vault carry no token.
+    /// The first words with a vault carry no token. Whoever begins them uses his own URL, and what is wrong with the
+    /// answer to that alone is his own trouble: the others try with theirs.
     async fn greet(&self, identity: &IdentityName, vault: &VaultHost, url: &Url) -> Result<(), Failure> {
         let key = (vault.clone(), identity.clone());
-        if self.greeted.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
-            return Ok(());
-        }
-        let flight = || {
-            let (pipeline, url, greeted) = (self.pipeline.clone(), url.clone(), Arc::clone(&self.greeted));
-            let (expected, key) = (Arc::clone(&self.expected), key.clone());
-            async move {
-                let response = send(&pipeline, &url, None).await?;
-                expected.verify(response.headers(), &key.1)?;
-                greeted.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
-                Ok(())
+        loop {
+            if self.greeted.lock().unwrap_or_else(PoisonError::into_inner).contains(&key) {
+                return Ok(());
             }
-        };
-        let ended = || Err(Failure::new(Blame::Host, Kind::Outage, Code::new("ended")));
-        self.greetings.join(&key, flight).await.unwrap_or_else(ended)
+            let mut own = false;
+            let flight = || {
+                own = true;
+                let (pipeline, url, greeted) = (self.pipeline.clone(), url.clone(), Arc::clone(&self.greeted));
+                let (expected, key) = (Arc::clone(&self.expected), key.clone());
+                async move {
+                    let response = send(&pipeline, &url, None).await?;
+                    expected.verify(response.headers(), &key.1)?;
+                    greeted.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+                    Ok(())
+                }
+            };
+            let ended = || Err(Failure::new(Blame::Host, Kind::Outage, Code::new("ended")));
+            let outcome = self.greetings.join(&key, flight).await.unwrap_or_else(ended);
+            if own || !outcome.as_ref().is_err_and(|failure| failure.blame == Blame::Object) {
+                return outcome;
+            }
+        }
     }
 }
 
