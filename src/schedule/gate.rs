@@ -10,7 +10,7 @@ use crate::reference::Gate;
 /// What happened to a gate, for the log: one line per change, not one per object behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GateChange {
-    /// It shut, or it is shut for another reason now.
+    /// It shut, or it is shut for a reason of another kind now.
     Shut {
         /// Which.
         gate: Gate,
@@ -129,10 +129,11 @@ impl Door {
             // One of those who were already on their way: only its Retry-After is news.
             shut.until = shut.until.max(wait(1));
         }
-        if shut.failure.same_trouble(failure) {
+        let before = std::mem::replace(&mut shut.failure, failure.clone());
+        // One outage has many words: who was on his way was cut off, who comes after is refused.
+        if before.same_trouble(failure) || (before.kind, failure.kind) == (Kind::Outage, Kind::Outage) {
             return None;
         }
-        shut.failure = failure.clone();
         Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() })
     }
 

@@ -97,6 +97,24 @@ fn a_shut_gate_is_told_of_once_and_its_opening_once() {
 }
 
 #[test]
+fn an_outage_in_other_words_is_no_news_but_another_trouble_is() {
+    let now = start();
+    let mut schedule = schedule((0..5).map(|name| object("a", name)), now);
+    let tickets = schedule.take_due(now.tick);
+    let failure = |kind, code| Failure::new(Blame::Host, kind, Code::new(code));
+    let told = [
+        (failure(Kind::Outage, "cut-off"), 1),
+        (failure(Kind::Outage, "refused"), 0),
+        (failure(Kind::Denied, "ForbiddenByFirewall"), 1),
+        (failure(Kind::Denied, "ForbiddenByConnection"), 1),
+        (failure(Kind::Outage, "timeout"), 1),
+    ];
+    for (ticket, (failure, told)) in tickets.iter().zip(told) {
+        assert_eq!(schedule.failed(ticket, &failure, now).len(), told, "{failure}");
+    }
+}
+
+#[test]
 fn one_vaults_outage_holds_no_other_back() {
     let now = start();
     let mut schedule = schedule([object("a", 0), object("a", 1), object("b", 0)], now);
