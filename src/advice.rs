@@ -6,13 +6,24 @@ use std::collections::BTreeMap;
 
 use crate::config::Identity;
 use crate::failure::{Blame, Failure, Kind};
-use crate::reference::{IdentityName, Object};
+use crate::reference::{ConnectionName, IdentityName, Object, Workspace};
 
 /// What to do about the failure of an object.
 pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
     match object {
         Object::File(path) => on_file(failure, &path.display().to_string()),
-        Object::Secret { identity, vault, name, .. } => {
+        _ if failure.code.as_str() == "not-supported" => {
+            "this version of keyferry fetches secrets of vaults and files only".to_owned()
+        }
+        Object::Token { identity, .. } => on_sign_in(failure, &Who::new(identity, identities)),
+        Object::Connection { identity, workspace, name } => {
+            let who = Who::new(identity, identities);
+            match failure.blame {
+                Blame::Identity => on_sign_in(failure, &who),
+                Blame::Host | Blame::Object => on_connection(failure, workspace, name),
+            }
+        }
+        Object::Vault { identity, vault, name, .. } => {
             let vault = vault.0.split('.').next().unwrap_or_default();
             let who = Who::new(identity, identities);
             match failure.blame {
@@ -139,6 +150,18 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
             }
             _ => "it is tried again by itself; see https://status.azure.com".to_owned(),
         },
+    }
+}
+
+fn on_connection(failure: &Failure, workspace: &Workspace, name: &ConnectionName) -> String {
+    match failure.kind {
+        Kind::Outage | Kind::Throttled => "it is tried again by itself; see https://status.azure.com".to_owned(),
+        _ => format!(
+            "look for it: az ml connection show --name {name} --workspace-name {} --resource-group \"{}\" --subscription {}",
+            workspace.name(),
+            workspace.resource_group(),
+            workspace.subscription()
+        ),
     }
 }
 

@@ -1,13 +1,14 @@
 use super::*;
 use crate::config::Workload;
 use crate::failure::Code;
-use crate::reference::{ObjectName, VaultHost};
+use crate::reference::{Collection, ObjectName, VaultHost};
 
 fn advice(blame: Blame, kind: Kind, code: &str) -> String {
     let identity = IdentityName("default".to_owned());
     let workload =
         Workload { tenant: "my-tenant".to_owned(), client: "my-client".to_owned(), token_file: "/token".into() };
-    let object = Object::Secret {
+    let object = Object::Vault {
+        collection: Collection::Secret,
         identity: identity.clone(),
         vault: VaultHost("contoso.vault.azure.net".to_owned()),
         name: ObjectName::parse("db").unwrap(),

@@ -86,7 +86,7 @@ impl<S: Source> Agent<S> {
 fn what(gate: &Gate) -> String {
     match gate {
         Gate::Identity(identity) => format!("signing in with identity '{identity}'"),
-        Gate::Host(host) => format!("vault {host}"),
+        Gate::Host(host) => host.to_string(),
     }
 }
 

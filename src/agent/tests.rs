@@ -16,7 +16,7 @@ use crate::failure::{Blame, Code, Kind};
 use crate::moment::{Moment, UnixTime};
 use crate::plan::{Content, Wanted};
 use crate::ports::{Published, SinkError};
-use crate::reference::{ObjectName, Reference, VaultHost};
+use crate::reference::{Collection, ObjectName, Reference, VaultHost};
 use crate::secret::{Part, Secret, SecretValue, Version};
 
 const INTERVAL: Duration = Duration::from_mins(15);
@@ -233,7 +233,8 @@ impl Stage {
 
 fn object(name: &str) -> Object {
     let (vault, secret) = name.split_once('.').unwrap();
-    Object::Secret {
+    Object::Vault {
+        collection: Collection::Secret,
         identity: IdentityName("default".to_owned()),
         vault: VaultHost(format!("{vault}.vault.azure.net")),
         name: ObjectName::parse(secret).unwrap(),

@@ -13,6 +13,10 @@ pub struct Cloud {
     pub vault_suffix: String,
     /// The audience of vault tokens, `https://…`, without a trailing slash: with one the vault refuses the token (AKV10022).
     pub vault_audience: String,
+    /// The resource manager, `https://host[:port]`, without a trailing slash; a cloud of one's own may have none.
+    pub resource_manager: Option<String>,
+    /// The audience of its tokens, `https://…`, without a trailing slash; there is one where there is the other.
+    pub resource_manager_audience: Option<String>,
     /// Whether the user defined it: then, and only then, vaults may have a port.
     pub custom: bool,
 }
@@ -23,6 +27,7 @@ struct Known {
     aliases: &'static [&'static str],
     vault_suffix: &'static str,
     hsm_suffix: &'static str,
+    resource_manager: &'static str,
 }
 
 const PUBLIC: Known = Known {
@@ -31,6 +36,7 @@ const PUBLIC: Known = Known {
     aliases: &["login.windows.net", "login.microsoft.com", "sts.windows.net"],
     vault_suffix: "vault.azure.net",
     hsm_suffix: "managedhsm.azure.net",
+    resource_manager: "management.azure.com",
 };
 
 const KNOWN: [Known; 3] = [
@@ -41,6 +47,7 @@ const KNOWN: [Known; 3] = [
         aliases: &["login.usgovcloudapi.net"],
         vault_suffix: "vault.usgovcloudapi.net",
         hsm_suffix: "managedhsm.usgovcloudapi.net",
+        resource_manager: "management.usgovcloudapi.net",
     },
     Known {
         name: "china",
@@ -48,6 +55,7 @@ const KNOWN: [Known; 3] = [
         aliases: &["login.partner.microsoftonline.cn"],
         vault_suffix: "vault.azure.cn",
         hsm_suffix: "managedhsm.azure.cn",
+        resource_manager: "management.chinacloudapi.cn",
     },
 ];
 
@@ -60,6 +68,8 @@ impl Known {
             authority: format!("https://{}", self.authority),
             vault_suffix: self.vault_suffix.to_owned(),
             vault_audience: format!("https://{}", self.vault_suffix),
+            resource_manager: Some(format!("https://{}", self.resource_manager)),
+            resource_manager_audience: Some(format!("https://{}", self.resource_manager)),
             custom: false,
         }
     }
@@ -100,7 +110,15 @@ impl Cloud {
         match (authority, suffix, audience) {
             (Ok(authority), Ok(vault_suffix), Ok(audience)) => {
                 let vault_audience = audience.unwrap_or_else(|| format!("https://{vault_suffix}"));
-                Ok(Self { authority, vault_suffix, vault_audience, custom: true })
+                let (resource_manager, resource_manager_audience) = (None, None);
+                Ok(Self {
+                    authority,
+                    vault_suffix,
+                    vault_audience,
+                    resource_manager,
+                    resource_manager_audience,
+                    custom: true,
+                })
             }
             (authority, suffix, audience) => {
                 Err([authority.err(), suffix.err(), audience.err()].into_iter().flatten().collect())

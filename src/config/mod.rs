@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::extract::Cut;
-use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, VaultName};
+use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, VaultName, Workspace};
 use cloud::Cloud;
 
 pub use node::{Place, Problem};
@@ -31,6 +31,8 @@ pub struct Config {
     pub no_identity: Option<String>,
     /// The vaults by alias.
     pub vaults: BTreeMap<String, Vault>,
+    /// The workspace of connections that name none.
+    pub workspace: Option<Workspace>,
     /// A file of PEM certificates trusted besides the system's roots.
     pub ca_file: Option<PathBuf>,
     /// How long `init` keeps trying.
@@ -55,6 +57,13 @@ pub struct Vault {
 /// The identity of everything that names no other.
 pub const DEFAULT_IDENTITY: &str = "default";
 
+const NO_WORKSPACE: &str = "no workspace is named: write it at the top of the configuration, 'workspace: /subscriptions/…' \
+                            (az ml workspace show --name <workspace> --resource-group <group> --query id), or in the \
+                            reference, 'azureml://subscriptions/<id>/resourceGroups/<group>/workspaces/<workspace>/\
+                            connections/<connection>'";
+const NO_RESOURCE_MANAGER: &str = "connections are kept in Azure Resource Manager, and this cloud of one's own names \
+                                   none: add 'resourceManager: https://…' to 'cloud:'";
+
 impl Config {
     /// What is asked for by a reference: alias, cloud and identity resolved.
     pub fn object(&self, reference: &Reference) -> Result<Object, String> {
@@ -67,21 +76,35 @@ impl Config {
 
     /// The same, whether anybody can sign in there or not.
     fn locate(&self, reference: &Reference) -> Result<Object, String> {
-        let (vault, name, version) = match reference {
-            Reference::File(path) => return Ok(Object::File(path.clone())),
-            Reference::Secret { vault, name, version } => (vault, name, version),
-        };
-        let vault = match vault {
-            VaultName::Alias(alias) => self.vaults.get(alias).cloned().ok_or_else(|| self.no_such_alias(alias))?,
-            VaultName::Host(host) => {
-                let host = self.cloud.vault_host(host)?;
-                // A vault that has an alias is the same vault by its address.
-                let known = self.vaults.values().find(|vault| vault.host == host).cloned();
-                known.unwrap_or(Vault { host, identity: IdentityName(DEFAULT_IDENTITY.to_owned()) })
+        match reference {
+            Reference::File(path) => Ok(Object::File(path.clone())),
+            Reference::Token { scope } => Ok(Object::Token { identity: default_identity(), scope: scope.clone() }),
+            Reference::Vault { vault, collection, name, version } => {
+                let Vault { host, identity } = self.vault(vault)?;
+                let (name, version) = (name.clone(), version.clone());
+                Ok(Object::Vault { identity, vault: host, collection: *collection, name, version })
             }
+            Reference::Connection { workspace, name, .. } => {
+                if self.cloud.resource_manager.is_none() {
+                    return Err(NO_RESOURCE_MANAGER.to_owned());
+                }
+                let workspace = workspace.as_ref().or(self.workspace.as_ref()).ok_or(NO_WORKSPACE)?.clone();
+                Ok(Object::Connection { identity: default_identity(), workspace, name: name.clone() })
+            }
+        }
+    }
+
+    fn vault(&self, name: &VaultName) -> Result<Vault, String> {
+        let host = match name {
+            VaultName::Alias(alias) => {
+                return self.vaults.get(alias).cloned().ok_or_else(|| self.no_such_alias(alias));
+            }
+            VaultName::Host(host) => self.cloud.vault_host(host)?,
+            VaultName::Short(label) => self.cloud.vault_host(&format!("{label}.{}", self.cloud.vault_suffix))?,
         };
-        let (name, version) = (name.clone(), version.clone());
-        Ok(Object::Secret { identity: vault.identity, vault: vault.host, name, version })
+        // A vault that has an alias is the same vault by its address.
+        let known = self.vaults.values().find(|vault| vault.host == host).cloned();
+        Ok(known.unwrap_or(Vault { host, identity: default_identity() }))
     }
 
     fn no_such_alias(&self, alias: &str) -> String {
@@ -94,7 +117,11 @@ impl Config {
 
 /// Whether the identity `default` signs in for it.
 fn needs_default(object: &Object) -> bool {
-    matches!(object, Object::Secret { identity, .. } if identity.0 == DEFAULT_IDENTITY)
+    object.identity().is_some_and(|identity| identity.0 == DEFAULT_IDENTITY)
+}
+
+fn default_identity() -> IdentityName {
+    IdentityName(DEFAULT_IDENTITY.to_owned())
 }
 
 /// How to sign in.

@@ -127,6 +127,7 @@ impl Checker<'_> {
             identities,
             no_identity,
             vaults,
+            workspace: None,
             ca_file: raw.tls.ca_file.as_ref().and_then(|path| self.absolute(&["tls", "caFile"], path)),
             startup_timeout: self.duration(&["startup", "timeout"], raw.startup.timeout.as_ref(), &STARTUP),
             secrets: BTreeMap::new(),

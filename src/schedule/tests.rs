@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::failure::{Code, Kind};
-use crate::reference::{IdentityName, ObjectName, VaultHost};
+use crate::reference::{Collection, IdentityName, ObjectName, VaultHost};
 
 const INTERVAL: Duration = Duration::from_mins(15);
 
@@ -17,7 +17,8 @@ fn after(start: Moment, elapsed: Duration) -> Moment {
 }
 
 fn object(vault: &str, name: usize) -> Object {
-    Object::Secret {
+    Object::Vault {
+        collection: Collection::Secret,
         identity: IdentityName("default".to_owned()),
         vault: VaultHost(format!("{vault}.vault.azure.net")),
         name: ObjectName::parse(&format!("s{name:04}")).unwrap(),

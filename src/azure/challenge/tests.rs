@@ -9,6 +9,8 @@ fn verify(challenge: &str, tenant: &str) -> Result<(), String> {
         authority: "https://login.microsoftonline.com".to_owned(),
         vault_suffix: "vault.azure.net".to_owned(),
         vault_audience: "https://vault.azure.net".to_owned(),
+        resource_manager: None,
+        resource_manager_audience: None,
         custom: false,
     };
     let identity = IdentityName("default".to_owned());

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{Checker, absolute};
 use crate::config::Workload;
 use crate::config::raw::{RawIdentity, RawWorkload};
+use crate::reference::is_guid;
 
 const CLIENT: &str = "AZURE_CLIENT_ID";
 const TENANT: &str = "AZURE_TENANT_ID";
@@ -115,9 +116,4 @@ fn check_tenant(tenant: &str) -> Result<String, String> {
 
 fn check_file(file: &str) -> Result<PathBuf, String> {
     absolute(file)
-}
-
-fn is_guid(text: &str) -> bool {
-    let mut parts = text.split('-').map(|part| (part.len(), part.bytes().all(|b| b.is_ascii_hexdigit())));
-    [8, 4, 4, 4, 12].into_iter().all(|length| parts.next() == Some((length, true))) && parts.next().is_none()
 }

@@ -54,12 +54,12 @@ impl Checker<'_> {
         };
         let reference = self.take(path, Reference::parse(text))?;
         let wrong_vault = match &reference {
-            Reference::Secret { vault: VaultName::Alias(alias), .. } => {
+            Reference::Vault { vault: VaultName::Alias(alias), .. } => {
                 let mentioned = all.vaults.contains_key(alias) || self.tree.was_cut(&["vaults", alias]);
                 mentioned && !config.vaults.contains_key(alias)
             }
-            Reference::Secret { vault: VaultName::Host(_), .. } => !hosts_checked,
-            Reference::File(_) => false,
+            Reference::Vault { .. } => !hosts_checked,
+            Reference::Connection { .. } | Reference::Token { .. } | Reference::File(_) => false,
         };
         let object = if wrong_vault { None } else { self.take(path, config.locate(&reference)) };
         Some((reference, object?))
