@@ -1,15 +1,18 @@
 //! keyferry: a small secret-fetching agent for Azure.
 //!
 //! The floors, each of which may import only those below it (held by `tests/it/tidy.rs`):
-//! 0 `secret`, `reference` · 1 the pure rooms · 2 the edges, one outside system each · 3 `agent`, the loop ·
+//! 0 `secret`, `reference`, `der`, `pem` · 1 the pure rooms · 2 the edges, one outside system each · 3 `agent`, the loop ·
 //! 4 `cli`, `exit`, `command`: composition.
 
+mod der;
 pub mod secret;
 
 pub mod moment;
+mod pem;
 pub mod reference;
 
 pub mod advice;
+pub mod certificate;
 pub mod config;
 pub mod extract;
 pub mod failure;

@@ -39,11 +39,50 @@ impl fmt::Debug for SecretValue {
     }
 }
 
-/// Which piece of a secret: a plain secret has one, [`Part::Value`].
+/// Which piece of a secret: a plain secret has one, [`Part::Value`]; a certificate has the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// The whole value.
     Value,
+    /// The certificate and the intermediates above it: what a server shows.
+    Fullchain,
+    /// The certificate alone.
+    Leaf,
+    /// The intermediates alone.
+    Chain,
+    /// The private key.
+    Key,
+    /// The private key, the certificate and the intermediates, in one file that cannot be torn.
+    Bundle,
+    /// The topmost authority that is known.
+    Ca,
+    /// All of it, as PKCS#12.
+    Pfx,
+}
+
+impl Part {
+    /// The parts of a certificate, in the order in which they are listed to people.
+    pub const OF_CERTIFICATE: [Self; 7] =
+        [Self::Fullchain, Self::Leaf, Self::Chain, Self::Key, Self::Bundle, Self::Ca, Self::Pfx];
+
+    /// The part of a certificate that the configuration calls so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::OF_CERTIFICATE.into_iter().find(|part| part.name() == name)
+    }
+
+    /// What the configuration and messages call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Value => "value",
+            Self::Fullchain => "fullchain",
+            Self::Leaf => "leaf",
+            Self::Chain => "chain",
+            Self::Key => "key",
+            Self::Bundle => "bundle",
+            Self::Ca => "ca",
+            Self::Pfx => "pfx",
+        }
+    }
 }
 
 /// Which edition of a secret this is, as the place it came from names it.

@@ -8,8 +8,20 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The floors, from the ground up. A room may import rooms of floors below its own and, on the pure floors 0, 1 and the
 /// top floor, rooms beside it; an edge never imports another edge.
 const FLOORS: [&[&str]; 5] = [
-    &["moment", "secret", "reference"],
-    &["advice", "config", "extract", "failure", "plan", "ports", "rollout", "schedule", "snapshot", "status"],
+    &["der", "moment", "pem", "reference", "secret"],
+    &[
+        "advice",
+        "certificate",
+        "config",
+        "extract",
+        "failure",
+        "plan",
+        "ports",
+        "rollout",
+        "schedule",
+        "snapshot",
+        "status",
+    ],
     &["azure", "clock", "files", "local", "logs", "process"],
     &["agent"],
     &["cli", "command", "exit", "lib", "main"],
