@@ -18,6 +18,7 @@ pub mod extract;
 pub mod failure;
 pub mod plan;
 pub mod ports;
+pub mod public_key;
 pub mod rollout;
 pub mod schedule;
 pub mod snapshot;

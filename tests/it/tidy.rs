@@ -17,6 +17,7 @@ const FLOORS: [&[&str]; 5] = [
         "failure",
         "plan",
         "ports",
+        "public_key",
         "rollout",
         "schedule",
         "snapshot",
