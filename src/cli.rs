@@ -66,8 +66,9 @@ pub enum Command {
     Run,
     /// Write one value to standard output, without a newline
     Get {
-        /// A name from the configuration, or a reference: keyvault:https://VAULT/secrets/NAME[/VERSION],
-        /// keyvault:ALIAS/secrets/NAME, https://VAULT/secrets/NAME, file:/PATH
+        /// A name from the configuration, or a reference: keyvault:https://VAULT/secrets/NAME[/VERSION] (or certificates,
+        /// keys), keyvault:ALIAS/secrets/NAME, https://VAULT/secrets/NAME, azureml://connections/NAME/credentials/KEY
+        /// (or target, metadata/KEY, nothing), entra:SCOPE, file:/PATH; also ${{…}} and @Microsoft.KeyVault(…)
         #[arg(value_name = "REF|NAME")]
         what: String,
         /// Write it even to a terminal, or to a container's log (standard output of PID 1)

@@ -1,11 +1,15 @@
 //! References: one string that says where a secret is, in every spelling, and the objects that are fetched for them.
 //!
-//! `names`, `workspace` and `scope` hold what may stand in a URL and nothing else; `parse` reads what people write.
+//! `names`, `workspace` and `scope` hold what may stand in a URL and nothing else; `parse` reads what people write, with
+//! a file for each kind that is more than a word.
 
+mod connection;
 mod names;
 mod parse;
 mod scope;
+mod vault;
 mod workspace;
+mod wrapped;
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -59,6 +59,9 @@ const KNOWN: [Known; 3] = [
     },
 ];
 
+const NO_MANAGER: &str =
+    "it is the audience of a resource manager, and none is named: add 'resourceManager: https://…'";
+
 /// What was there instead is not said: it could be anything, a password before an '@' too.
 pub(super) const NO_HOST: &str = "after 'https://' comes a host's name, and its port if it is not 443: nothing else";
 
@@ -94,36 +97,37 @@ impl Cloud {
     }
 
     /// A cloud that the user defined, or all that is wrong with it.
-    pub fn custom(
-        authority: &str,
-        vault_suffix: &str,
-        vault_audience: Option<&str>,
-    ) -> Result<Self, Vec<CustomProblem>> {
-        let authority = parse_authority(authority).map_err(CustomProblem::Authority);
-        let suffix = parse_suffix(vault_suffix).map_err(CustomProblem::Suffix);
-        let audience = match (vault_audience, &suffix) {
-            (Some(audience), suffix) => {
-                parse_audience(audience, suffix.as_deref().ok()).map_err(CustomProblem::Audience).map(Some)
-            }
-            (None, _) => Ok(None),
+    pub fn custom(custom: &Custom<'_>) -> Result<Self, Vec<CustomProblem>> {
+        let mut problems = Vec::new();
+        let mut checked = |result: Result<String, String>, problem: fn(String) -> CustomProblem| {
+            result.map_err(|message| problems.push(problem(message))).ok()
         };
-        match (authority, suffix, audience) {
-            (Ok(authority), Ok(vault_suffix), Ok(audience)) => {
-                let vault_audience = audience.unwrap_or_else(|| format!("https://{vault_suffix}"));
-                let (resource_manager, resource_manager_audience) = (None, None);
-                Ok(Self {
-                    authority,
-                    vault_suffix,
-                    vault_audience,
-                    resource_manager,
-                    resource_manager_audience,
-                    custom: true,
-                })
-            }
-            (authority, suffix, audience) => {
-                Err([authority.err(), suffix.err(), audience.err()].into_iter().flatten().collect())
-            }
+        let authority = checked(parse_authority(custom.authority), CustomProblem::Authority);
+        let suffix = checked(parse_suffix(custom.vault_suffix), CustomProblem::Suffix);
+        let audience = custom
+            .vault_audience
+            .map(|audience| checked(parse_audience(audience, suffix.as_deref()), CustomProblem::Audience));
+        let manager = custom
+            .resource_manager
+            .map(|manager| checked(parse_resource_manager(manager), CustomProblem::ResourceManager));
+        let host = manager.iter().flatten().map(|manager| host_alone(manager)).next();
+        let manager_audience = custom.resource_manager_audience.map(|audience| match custom.resource_manager {
+            Some(_) => checked(parse_audience(audience, host), CustomProblem::ResourceManagerAudience),
+            None => checked(Err(NO_MANAGER.to_owned()), CustomProblem::ResourceManagerAudience),
+        });
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        let (Some(authority), Some(vault_suffix)) = (authority, suffix) else { return Err(problems) };
+        let of = |host: &str| format!("https://{host}");
+        Ok(Self {
+            vault_audience: audience.flatten().unwrap_or_else(|| of(&vault_suffix)),
+            resource_manager_audience: manager_audience.flatten().or_else(|| host.map(of)),
+            resource_manager: manager.flatten(),
+            authority,
+            vault_suffix,
+            custom: true,
+        })
     }
 
     /// Checks that a host is a vault of this cloud: one label and the cloud's suffix, and a port only in a custom cloud.
@@ -164,6 +168,21 @@ impl Cloud {
     }
 }
 
+/// A cloud as the user describes it.
+#[derive(Debug, Clone, Copy)]
+pub struct Custom<'a> {
+    /// `authorityHost`.
+    pub authority: &'a str,
+    /// `vaultSuffix`.
+    pub vault_suffix: &'a str,
+    /// `vaultAudience`; by default the suffix itself.
+    pub vault_audience: Option<&'a str>,
+    /// `resourceManager`; without one there are no connections.
+    pub resource_manager: Option<&'a str>,
+    /// `resourceManagerAudience`; by default the host of the resource manager.
+    pub resource_manager_audience: Option<&'a str>,
+}
+
 /// What is wrong with a custom cloud, and with which of its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CustomProblem {
@@ -173,6 +192,10 @@ pub enum CustomProblem {
     Suffix(String),
     /// `vaultAudience`.
     Audience(String),
+    /// `resourceManager`.
+    ResourceManager(String),
+    /// `resourceManagerAudience`.
+    ResourceManagerAudience(String),
 }
 
 /// `https://host[:port]`, with or without one slash at its end.
@@ -197,27 +220,55 @@ fn parse_suffix(suffix: &str) -> Result<String, String> {
         return Err("a suffix has two labels or more, such as vault.example.org: a whole top-level domain is nobody's"
             .to_owned());
     }
+    not_azures(&suffix)?;
+    Ok(suffix)
+}
+
+/// `https://host[:port]`, with or without one slash at its end.
+fn parse_resource_manager(manager: &str) -> Result<String, String> {
+    let rest = manager.strip_prefix("https://").ok_or("a resource manager is written 'https://<host>'")?;
+    let host = rest.strip_suffix('/').unwrap_or(rest);
+    if host.contains('/') {
+        return Err("a resource manager is written 'https://<host>', without a path".to_owned());
+    }
+    let host = parse_host(host).map_err(|_| NO_HOST.to_owned())?;
+    let manager = format!("https://{host}");
+    not_azures(host_alone(&manager))?;
+    Ok(manager)
+}
+
+/// The host of `https://host[:port]`.
+fn host_alone(url: &str) -> &str {
+    let host = url.strip_prefix("https://").unwrap_or(url);
+    host.split_once(':').map_or(host, |(host, _)| host)
+}
+
+/// That a name is no known cloud's, nor above or below one of its names.
+fn not_azures(name: &str) -> Result<(), String> {
     let related = |known: &&Known| {
-        known.aliases.iter().chain([&known.vault_suffix, &known.hsm_suffix, &known.authority]).any(|theirs| {
-            *theirs == suffix || theirs.ends_with(&format!(".{suffix}")) || suffix.ends_with(&format!(".{theirs}"))
+        let own = [&known.vault_suffix, &known.hsm_suffix, &known.authority, &known.resource_manager];
+        known.aliases.iter().chain(own).any(|theirs| {
+            *theirs == name || theirs.ends_with(&format!(".{name}")) || name.ends_with(&format!(".{theirs}"))
         })
     };
     match KNOWN.iter().find(related) {
         Some(known) => Err(format!("this belongs to the cloud '{0}': set 'cloud: {0}'", known.name)),
-        None => Ok(suffix),
+        None => Ok(()),
     }
 }
 
-/// The relation to the suffix is checked where there is one.
-fn parse_audience(audience: &str, vault_suffix: Option<&str>) -> Result<String, String> {
+/// The relation to whom the tokens are sent is checked where that is known.
+fn parse_audience(audience: &str, receiver: Option<&str>) -> Result<String, String> {
     if audience.ends_with('/') {
-        return Err("an audience has no slash at its end: with one the vault refuses every token (AKV10022)".to_owned());
+        return Err("an audience has no slash at its end: with one a vault refuses every token (AKV10022)".to_owned());
     }
     let host = audience.strip_prefix("https://").ok_or("an audience is written 'https://<host>'")?;
     let host = parse_host(host).map_err(|_| "an audience is written 'https://<host>', without a path".to_owned())?;
     let related = |suffix: &str| host == suffix || suffix.ends_with(&format!(".{host}")) && host.contains('.');
-    if let Some(suffix) = vault_suffix.filter(|suffix| !related(suffix)) {
-        return Err(format!("the audience's host must be the vault suffix '{suffix}' or a domain above it"));
+    if let Some(receiver) = receiver.filter(|receiver| !related(receiver)) {
+        return Err(format!(
+            "the audience's host must be '{receiver}', which receives the tokens, or a domain above it"
+        ));
     }
     Ok(format!("https://{host}"))
 }

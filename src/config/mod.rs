@@ -182,3 +182,6 @@ pub struct Refresh {
     /// How long a change waits for others of its set before it is published.
     pub settle: Duration,
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 pub(super) struct Raw {
     pub(super) identity: Option<RawIdentity>,
     pub(super) vaults: BTreeMap<String, RawVault>,
+    pub(super) workspace: Option<String>,
     pub(super) cloud: Option<RawCloud>,
     pub(super) tls: RawTls,
     pub(super) startup: RawStartup,
@@ -60,6 +61,8 @@ pub(super) struct RawCustomCloud {
     pub(super) authority_host: Option<String>,
     pub(super) vault_suffix: Option<String>,
     pub(super) vault_audience: Option<String>,
+    pub(super) resource_manager: Option<String>,
+    pub(super) resource_manager_audience: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

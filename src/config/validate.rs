@@ -19,7 +19,7 @@ use super::cloud::Cloud;
 use super::node::{Place, Problem, Tree};
 use super::raw::{Raw, RawDuration};
 use super::{Config, DEFAULT_IDENTITY, Identity, Refresh};
-use crate::reference::IdentityName;
+use crate::reference::{IdentityName, Workspace};
 
 /// More than anybody mends at once. A text that is something else altogether is given up on here.
 const MOST_PROBLEMS: usize = 100;
@@ -127,7 +127,7 @@ impl Checker<'_> {
             identities,
             no_identity,
             vaults,
-            workspace: None,
+            workspace: raw.workspace.as_ref().and_then(|id| self.take(&["workspace"], Workspace::parse_id(id))),
             ca_file: raw.tls.ca_file.as_ref().and_then(|path| self.absolute(&["tls", "caFile"], path)),
             startup_timeout: self.duration(&["startup", "timeout"], raw.startup.timeout.as_ref(), &STARTUP),
             secrets: BTreeMap::new(),

@@ -68,7 +68,12 @@ impl VersionId {
     /// Checks and takes a version.
     pub fn parse(version: &str) -> Result<Self, String> {
         if version.len() != 32 || !version.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(format!("'{}' is no Key Vault version: 32 hexadecimal digits", shown(version)));
+            return Err(format!(
+                "'{}' is no Key Vault version: it has 32 hexadecimal digits, this has {} characters; without one it is \
+                 the latest",
+                shown(version),
+                version.chars().count()
+            ));
         }
         Ok(Self(version.to_ascii_lowercase()))
     }
@@ -170,6 +175,10 @@ pub fn parse_alias(alias: &str) -> Result<String, String> {
 
 /// A piece of the user's text, short and printable, for a message.
 pub(super) fn shown(text: &str) -> String {
+    if text.contains('@') {
+        // A user and a password stand before one.
+        return "…@…".to_owned();
+    }
     let mut short: String = text.chars().take(60).flat_map(char::escape_default).collect();
     if text.chars().nth(60).is_some() {
         short.push('…');

@@ -18,34 +18,16 @@ impl Scope {
         if scope.is_empty() {
             return Err(format!("the scope is missing; {FORMS}"));
         }
-        if scope.contains('@') {
-            // It could be a password that stands before it.
-            return Err(format!("a scope has no '@'; {FORMS}"));
-        }
-        let several = scope.split([' ', ',', '\t', '\n', '+']).filter(|part| !part.is_empty()).count() > 1;
-        if several {
+        if scope.split([' ', '\t', ',']).filter(|part| !part.is_empty()).count() > 1 {
             return Err(format!("a token is for one resource, these are several scopes; {FORMS}"));
         }
         if scope.contains(char::is_whitespace) {
-            return Err(format!("a scope has no blanks; {FORMS}"));
+            return Err(format!("there are no blanks in a scope; {FORMS}"));
         }
-        let Some(resource) = scope.strip_suffix(DEFAULT) else { return Err(Self::without_default(scope)) };
-        if resource.ends_with('/') && !resource.ends_with("//") {
-            let right = resource.trim_end_matches('/');
-            return Err(format!("there is a '/' too many before '.default': write '{}{DEFAULT}'", shown(right)));
+        if let Some(resource) = scope.strip_suffix(DEFAULT).filter(|resource| !resource.ends_with('/')) {
+            return resource_of(resource).map(|resource| Self(format!("{resource}{DEFAULT}")));
         }
-        resource_of(resource).map(|resource| Self(format!("{resource}{DEFAULT}")))
-    }
-
-    fn without_default(scope: &str) -> String {
-        let resource = scope.trim_end_matches('/');
-        if resource.to_ascii_lowercase().ends_with(DEFAULT) {
-            return format!("a scope ends with '{DEFAULT}', in lower case and without a '/' after it; {FORMS}");
-        }
-        match resource_of(resource) {
-            Ok(resource) => format!("the scope does not end with '{DEFAULT}': write '{}{DEFAULT}'", shown(&resource)),
-            Err(_) => format!("'{}' is no scope; {FORMS}", shown(scope)),
-        }
+        Err(nearly(scope))
     }
 
     /// The scope as text.
@@ -62,6 +44,34 @@ impl Scope {
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+/// What is wrong with a scope that does not end as it should, and what it was probably meant to be.
+fn nearly(scope: &str) -> String {
+    let bare = scope.trim_end_matches('/');
+    let (without, reason) = match bare.len().checked_sub(".default".len()).and_then(|at| bare.split_at_checked(at)) {
+        Some((resource, ".default")) if scope.ends_with('/') => (resource, "there is a '/' after '.default'"),
+        Some((resource, ".default")) if resource.ends_with('/') => {
+            (resource, "there is a '/' too many before '.default'")
+        }
+        Some((resource, ".default")) => (resource, "a '/' is missing before '.default'"),
+        Some((resource, end)) if end.eq_ignore_ascii_case(".default") => (resource, "'.default' is in lower case"),
+        _ => (bare, "the scope does not end with '/.default'"),
+    };
+    match resource_of(without.trim_end_matches('/')) {
+        Ok(resource) => format!("{reason}: write '{}{DEFAULT}'", shown(resource_alone(&resource))),
+        Err(wrong) => wrong,
+    }
+}
+
+/// Without a permission such as `User.Read`, which only a person consents to.
+fn resource_alone(resource: &str) -> &str {
+    match resource.rsplit_once('/') {
+        Some((before, last)) if !before.ends_with('/') && (last.contains('.') || last == "user_impersonation") => {
+            before
+        }
+        _ => resource,
     }
 }
 

@@ -1,5 +1,15 @@
 use super::*;
 
+fn custom<'a>(suffix: &'a str, manager: Option<&'a str>, audience: Option<&'a str>) -> Custom<'a> {
+    Custom {
+        authority: "https://login.localhost:1/",
+        vault_suffix: suffix,
+        vault_audience: None,
+        resource_manager: manager,
+        resource_manager_audience: audience,
+    }
+}
+
 #[test]
 fn a_vaults_host_is_one_label_and_the_clouds_suffix() {
     let public = Cloud::public();
@@ -26,7 +36,7 @@ fn a_vaults_host_is_one_label_and_the_clouds_suffix() {
 
 #[test]
 fn only_a_custom_cloud_has_ports() {
-    let custom = Cloud::custom("https://login.localhost:1/", "vault.localhost", None).unwrap();
+    let custom = Cloud::custom(&custom("vault.localhost", None, None)).unwrap();
     assert!(custom.vault_host("demo.vault.localhost:8443").is_ok());
     assert_eq!(custom.authority, "https://login.localhost:1");
     assert_eq!(custom.vault_audience, "https://vault.localhost");
@@ -44,5 +54,50 @@ fn an_authority_belongs_to_its_cloud_by_every_name() {
     }
     for foreign in ["https://login.example.org", "http://login.microsoftonline.com", "login.microsoftonline.com", ""] {
         assert_eq!(Cloud::of_authority(foreign), None, "{foreign}");
+    }
+}
+
+#[test]
+fn every_known_cloud_has_a_resource_manager_and_its_audience() {
+    for (name, host) in [
+        ("public", "https://management.azure.com"),
+        ("usGovernment", "https://management.usgovcloudapi.net"),
+        ("china", "https://management.chinacloudapi.cn"),
+    ] {
+        let cloud = Cloud::named(name).unwrap();
+        assert_eq!(cloud.resource_manager.as_deref(), Some(host));
+        assert_eq!(cloud.resource_manager_audience.as_deref(), Some(host));
+    }
+}
+
+#[test]
+fn the_resource_manager_of_a_custom_cloud_receives_no_foreign_tokens() {
+    let made = |manager, audience| Cloud::custom(&custom("vault.localhost", manager, audience));
+    let cloud = made(Some("https://Management.localhost:8443/"), None).unwrap();
+    assert_eq!(cloud.resource_manager.as_deref(), Some("https://management.localhost:8443"));
+    assert_eq!(cloud.resource_manager_audience.as_deref(), Some("https://management.localhost"));
+    let cloud = made(Some("https://management.stack.example.org"), Some("https://stack.example.org")).unwrap();
+    assert_eq!(cloud.resource_manager_audience.as_deref(), Some("https://stack.example.org"));
+    let cloud = made(None, None).unwrap();
+    assert_eq!((cloud.resource_manager, cloud.resource_manager_audience), (None, None));
+    let evil = Some("https://management.azure.com.evil.example");
+    for (manager, audience) in [
+        (evil, Some("https://management.azure.com")),
+        (evil, Some("https://graph.microsoft.com")),
+        (evil, Some("https://example")),
+        (evil, Some("https://evil.example/")),
+        (Some("https://management.azure.com"), None),
+        (Some("https://sub.management.azure.com"), None),
+        (Some("https://azure.com"), None),
+        (Some("http://management.localhost"), None),
+        (Some("management.localhost"), None),
+        (Some("https://user:password@management.localhost"), None),
+        (Some("https://management.localhost/path"), None),
+        (Some("https://"), None),
+        (None, Some("https://management.localhost")),
+    ] {
+        let problems = made(manager, audience).unwrap_err();
+        assert_eq!(problems.len(), 1, "{manager:?} {audience:?}: {problems:?}");
+        assert!(!format!("{problems:?}").contains("password"), "{problems:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! Which cloud it is: the configuration's word, or the authority that the environment names.
 
 use super::Checker;
-use crate::config::cloud::{Cloud, CustomProblem};
+use crate::config::cloud::{Cloud, Custom, CustomProblem};
 use crate::config::raw::{RawCloud, RawCustomCloud};
 
 const AUTHORITY: &str = "AZURE_AUTHORITY_HOST";
@@ -56,7 +56,13 @@ impl Checker<'_> {
         if raw.vault_suffix.is_none() {
             self.problem(&["cloud", "vaultSuffix"], "a cloud of one's own needs the DNS suffix of its vaults");
         }
-        let custom = Cloud::custom(authority?, raw.vault_suffix.as_deref()?, raw.vault_audience.as_deref());
+        let custom = Cloud::custom(&Custom {
+            authority: authority?,
+            vault_suffix: raw.vault_suffix.as_deref()?,
+            vault_audience: raw.vault_audience.as_deref(),
+            resource_manager: raw.resource_manager.as_deref(),
+            resource_manager_audience: raw.resource_manager_audience.as_deref(),
+        });
         for problem in custom.as_ref().err().into_iter().flatten() {
             match problem {
                 CustomProblem::Authority(message) if own.is_some() => {
@@ -65,6 +71,10 @@ impl Checker<'_> {
                 CustomProblem::Authority(message) => self.problem(&["cloud"], format!("{AUTHORITY}: {message}")),
                 CustomProblem::Suffix(message) => self.problem(&["cloud", "vaultSuffix"], message),
                 CustomProblem::Audience(message) => self.problem(&["cloud", "vaultAudience"], message),
+                CustomProblem::ResourceManager(message) => self.problem(&["cloud", "resourceManager"], message),
+                CustomProblem::ResourceManagerAudience(message) => {
+                    self.problem(&["cloud", "resourceManagerAudience"], message);
+                }
             }
         }
         custom.ok()

@@ -39,7 +39,7 @@ impl Checker<'_> {
         secrets
     }
 
-    /// What the reference means; none when something is wrong with it or with its vault, which is noted there.
+    /// What the reference means; none when something is wrong with it or with its vault or workspace, which is noted there.
     fn object(
         &mut self,
         path: &[&str],
@@ -53,15 +53,20 @@ impl Checker<'_> {
             return None;
         };
         let reference = self.take(path, Reference::parse(text))?;
-        let wrong_vault = match &reference {
+        let told_elsewhere = match &reference {
             Reference::Vault { vault: VaultName::Alias(alias), .. } => {
                 let mentioned = all.vaults.contains_key(alias) || self.tree.was_cut(&["vaults", alias]);
                 mentioned && !config.vaults.contains_key(alias)
             }
             Reference::Vault { .. } => !hosts_checked,
-            Reference::Connection { .. } | Reference::Token { .. } | Reference::File(_) => false,
+            Reference::Connection { workspace, .. } => {
+                let mentioned = all.workspace.is_some() || self.tree.was_cut(&["workspace"]);
+                let no_manager = self.tree.was_cut(&["cloud", "resourceManager"]);
+                !hosts_checked || no_manager || workspace.is_none() && mentioned && config.workspace.is_none()
+            }
+            Reference::Token { .. } | Reference::File(_) => false,
         };
-        let object = if wrong_vault { None } else { self.take(path, config.locate(&reference)) };
+        let object = if told_elsewhere { None } else { self.take(path, config.locate(&reference)) };
         Some((reference, object?))
     }
 

@@ -7,13 +7,15 @@ const FULL: &str = r#"
 identity: {workload: {clientId: 11111111-1111-1111-1111-111111111111, tenantId: contoso.onmicrosoft.com, tokenFile: /token}}
 vaults:
   main: {url: "https://demo.vault.example.org", identity: {workload: {clientId: 22222222-2222-2222-2222-222222222222, tenantId: other.example.org, tokenFile: /other}}}
-cloud: {authorityHost: "https://login.example.org", vaultSuffix: vault.example.org, vaultAudience: "https://vault.example.org"}
+cloud: {authorityHost: "https://login.example.org", vaultSuffix: vault.example.org, vaultAudience: "https://vault.example.org", resourceManager: "https://management.example.org", resourceManagerAudience: "https://example.org"}
+workspace: /subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws
 tls: {caFile: /ca.pem}
 startup: {timeout: 1m}
 secrets:
   a: keyvault:main/secrets/a
   b: {from: "https://other.vault.example.org/secrets/b", property: p, decode: hex, file: f/b, refresh: 1h, optional: true}
   c: {from: file:/c, file: false}
+  d: {from: "azureml://connections/d/credentials/key"}
 files:
   - {dir: /run/one, include: [a, b], mode: "0440", group: 3000}
   - dir: /run/two
