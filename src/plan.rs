@@ -3,7 +3,7 @@
 //!
 //! Pure: the same configuration gives the same plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +30,8 @@ pub struct Content {
 pub struct Plan {
     /// What is asked for, and how often: the shortest interval that any of its names wants.
     pub objects: BTreeMap<Object, Duration>,
+    /// Those of the objects that are asked for only while another one is unavailable and its names have no value.
+    pub standbys: BTreeSet<Object>,
     /// The names, and what each is made of.
     pub names: BTreeMap<SecretName, Wanted>,
     /// Which directory shows what.
@@ -43,6 +45,8 @@ pub struct Wanted {
     pub reference: Reference,
     /// What is fetched for it.
     pub object: Object,
+    /// What is fetched instead, while there is no value and the object is unavailable.
+    pub standby: Option<Object>,
     /// How it is cut from that.
     pub cut: Cut,
     /// Whether readiness waits for it.
@@ -54,20 +58,27 @@ pub fn plan(config: &Config) -> Plan {
     let mut objects: BTreeMap<Object, Duration> = BTreeMap::new();
     let mut names = BTreeMap::new();
     for (name, secret) in &config.secrets {
-        let interval = objects.entry(secret.object.clone()).or_insert(secret.refresh);
-        *interval = secret.refresh.min(*interval);
-        let (reference, object, cut) = (secret.reference.clone(), secret.object.clone(), secret.cut.clone());
-        names.insert(name.clone(), Wanted { reference, object, cut, required: !secret.optional });
+        for object in [&secret.object].into_iter().chain(&secret.standby) {
+            let interval = objects.entry(object.clone()).or_insert(secret.refresh);
+            *interval = secret.refresh.min(*interval);
+        }
+        let (reference, object, standby) = (secret.reference.clone(), secret.object.clone(), secret.standby.clone());
+        let cut = secret.cut.clone();
+        names.insert(name.clone(), Wanted { reference, object, standby, cut, required: !secret.optional });
     }
+    // A vault that stands by for one alias may be asked by another for itself.
+    let standbys = names.values().filter_map(|wanted| wanted.standby.clone());
+    let standbys = standbys.filter(|standby| names.values().all(|wanted| wanted.object != *standby)).collect();
     let layout = |directory: &Directory| {
-        let file = |name: &SecretName| {
-            let path = config.secrets.get(name)?.file.clone()?;
-            Some((path, Content { secret: name.clone(), part: Part::Value }))
+        let files = |name: &SecretName| {
+            let files = config.secrets.get(name).map(|secret| secret.files.clone()).unwrap_or_default();
+            let secret = name.clone();
+            files.into_iter().map(move |(part, path)| (path, Content { secret: secret.clone(), part }))
         };
-        (directory.dir.clone(), directory.include.iter().filter_map(file).collect())
+        (directory.dir.clone(), directory.include.iter().flat_map(files).collect())
     };
     let layouts = Arc::new(config.files.iter().map(layout).collect());
-    Plan { objects, names, layouts }
+    Plan { objects, standbys, names, layouts }
 }
 
 #[cfg(test)]

@@ -15,7 +15,16 @@ use crate::snapshot::Snapshot;
 /// Where secrets come from.
 pub trait Source: Send + Sync + 'static {
     /// Asks for one object, once: no retry of its own.
-    fn fetch(&self, object: &Object) -> impl Future<Output = Result<Fetched, Failure>> + Send;
+    fn fetch(&self, object: &Object) -> impl Future<Output = Result<Answer, Failure>> + Send;
+}
+
+/// What asking for an object brought.
+#[derive(Debug)]
+pub enum Answer {
+    /// The object.
+    Fetched(Fetched),
+    /// Word that it is what it was when it was fetched last.
+    Unchanged,
 }
 
 /// One object as it came.
@@ -25,6 +34,17 @@ pub struct Fetched {
     pub secret: Secret,
     /// When it stops being good, if its source says so. No content: a change of it alone moves no generation.
     pub expires: Option<UnixTime>,
+    /// When it is to be made anew; none for what is looked at in every interval.
+    pub renew_at: Option<Instant>,
+    /// What whoever asked for it should know.
+    pub hint: Option<Hint>,
+}
+
+/// Something that is not wrong, but probably not what was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// The secret holds a certificate: its container's bytes, as they are stored.
+    BacksCertificate,
 }
 
 /// Where snapshots are published: a directory.

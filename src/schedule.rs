@@ -22,8 +22,14 @@ pub use gate::GateChange;
 /// The most requests under way at once: a waiting one costs its token and its buffers in memory.
 pub const MOST_IN_FLIGHT: usize = 100;
 
+/// The most of one host, where there are several: one that hangs must leave some to the others.
+const MOST_IN_FLIGHT_PER_HOST: usize = MOST_IN_FLIGHT / 4 * 3;
+
 /// The shortest time until anything is looked at again, so that the loop can never spin.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
+
+/// Whatever life a token is given, it is not made anew sooner.
+const SOONEST_RENEWAL: Duration = Duration::from_secs(1);
 
 /// When everything is due, and what is held back.
 #[derive(Debug)]
@@ -55,13 +61,16 @@ struct Entry {
     object: Object,
     interval: Duration,
     doors: Vec<usize>,
-    /// When it is to be asked for; none while it is in flight.
+    /// When it is to be asked for; none while it is in flight, or stands by and is not needed.
     due: Option<Instant>,
+    in_flight: bool,
+    /// Somebody wanted it fresh while it was in flight: what comes may be older than that.
+    again: bool,
     failures: u32,
 }
 
 impl Schedule {
-    /// Everything is due at once. `seed` comes from the pod's identity: it decides the slot in the interval.
+    /// Everything is due at once, except what stands by. `seed` comes from the pod's identity: it decides the slot in the interval.
     pub fn new(plan: &Plan, seed: u64, now: Moment) -> Self {
         let mut doors: Vec<Door> = Vec::new();
         let mut numbers: BTreeMap<Gate, usize> = BTreeMap::new();
@@ -76,10 +85,23 @@ impl Schedule {
                     })
                 });
                 let doors = numbers.collect();
-                Entry { object: object.clone(), interval: *interval, doors, due: Some(now.tick), failures: 0 }
+                let due = (!plan.standbys.contains(object)).then_some(now.tick);
+                Entry {
+                    object: object.clone(),
+                    interval: *interval,
+                    doors,
+                    due,
+                    in_flight: false,
+                    again: false,
+                    failures: 0,
+                }
             })
             .collect();
-        let waiting = (0..entries.len()).map(|number| (now.tick, number)).collect();
+        if doors.iter().filter(|door| matches!(door.gate(), Gate::Host(_))).count() > 1 {
+            doors.iter_mut().for_each(|door| door.share(MOST_IN_FLIGHT_PER_HOST));
+        }
+        let due = |(number, entry): (usize, &Entry)| entry.due.map(|due| (due, number));
+        let waiting = entries.iter().enumerate().filter_map(due).collect();
         Self { seed, entries, waiting, doors, in_flight: 0 }
     }
 
@@ -107,6 +129,9 @@ impl Schedule {
                 None
             });
             self.set_due(number, None);
+            if let Some(entry) = self.entries.get_mut(number) {
+                entry.in_flight = true;
+            }
             self.in_flight += 1;
             tickets.push(Ticket { entry: number, object });
         }
@@ -135,41 +160,89 @@ impl Schedule {
 
     /// The object came. `expires` is when its present value stops being good, if it says so.
     pub fn succeeded(&mut self, ticket: &Ticket, expires: Option<UnixTime>, now: Moment) -> Vec<GateChange> {
+        let interval = self.entries.get(ticket.entry).map_or(Duration::MAX, |entry| entry.interval);
+        let slot = now.tick_at(slot::next(now.wall, interval, expires, self.seed));
+        self.answered(ticket, Some(slot), now)
+    }
+
+    /// The object came, and is to be made anew then, whatever its interval.
+    pub fn made(&mut self, ticket: &Ticket, renew_at: Instant, now: Moment) -> Vec<GateChange> {
+        self.answered(ticket, Some(renew_at.max(later(now.tick, SOONEST_RENEWAL))), now)
+    }
+
+    /// The standby object came: nobody needs it again until [`Schedule::awaken`].
+    pub fn stood_by(&mut self, ticket: &Ticket, now: Moment) -> Vec<GateChange> {
+        self.answered(ticket, None, now)
+    }
+
+    fn answered(&mut self, ticket: &Ticket, due: Option<Instant>, now: Moment) -> Vec<GateChange> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
-        entry.failures = 0;
-        let slot = now.tick_at(slot::next(now.wall, entry.interval, expires, self.seed));
+        (entry.failures, entry.in_flight) = (0, false);
+        let again = std::mem::take(&mut entry.again);
         let (doors, number) = (entry.doors.clone(), ticket.entry);
-        self.set_due(number, Some(slot));
-        self.change(&doors, |door| door.opened(number, now.tick))
+        self.set_due(number, if again { Some(now.tick) } else { due });
+        self.change(&doors, |door| {
+            door.left();
+            door.opened(number, now.tick)
+        })
+    }
+
+    /// A standby object is needed: it is due now, unless it was awake. Tells whether it is being asked for, as far as is
+    /// known without a failure.
+    pub fn awaken(&mut self, object: &Object, now: Instant) -> bool {
+        let Some(number) = self.entries.iter().position(|entry| entry.object == *object) else { return false };
+        let Some(entry) = self.entries.get(number) else { return false };
+        if entry.due.is_none() && !entry.in_flight {
+            self.set_due(number, Some(now));
+            return true;
+        }
+        entry.failures == 0
+    }
+
+    /// A standby object is not needed any more.
+    pub fn rest(&mut self, object: &Object) {
+        let resting = self.entries.iter_mut().enumerate().find(|(_, entry)| entry.object == *object);
+        if let Some((number, entry)) = resting {
+            entry.failures = 0;
+            self.set_due(number, None);
+        }
     }
 
     /// The attempt failed: the object waits, and behind whom the failure blames everything else does too.
     pub fn failed(&mut self, ticket: &Ticket, failure: &Failure, now: Moment) -> Vec<GateChange> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
+        (entry.in_flight, entry.again) = (false, false);
         entry.failures = entry.failures.saturating_add(1);
         let own = backoff::delay(failure, entry.failures, self.seed, ticket.entry);
         let (doors, number, seed) = (entry.doors.clone(), ticket.entry, self.seed);
         self.set_due(number, Some(later(now.tick, own)));
-        self.change(&doors, |door| match (failure.blame, door.gate()) {
-            (Blame::Identity, Gate::Identity(_)) | (Blame::Host, Gate::Host(_)) => {
-                door.shut(number, failure, seed, now.tick)
+        self.change(&doors, |door| {
+            door.left();
+            match (failure.blame, door.gate()) {
+                (Blame::Identity, Gate::Identity(_)) | (Blame::Host, Gate::Host(_)) => {
+                    door.shut(number, failure, seed, now.tick)
+                }
+                // Nobody got as far as the host: it is as unknown as before.
+                (Blame::Identity, Gate::Host(_)) => {
+                    door.learnt_nothing(number, now.tick);
+                    None
+                }
+                (Blame::Object, _) | (Blame::Host, Gate::Identity(_)) => door.opened(number, now.tick),
             }
-            // Nobody got as far as the host: it is as unknown as before.
-            (Blame::Identity, Gate::Host(_)) => {
-                door.learnt_nothing(number, now.tick);
-                None
-            }
-            (Blame::Object, _) | (Blame::Host, Gate::Identity(_)) => door.opened(number, now.tick),
         })
     }
 
-    /// Somebody wants everything fresh: what waits for its slot is due now. What a gate holds back stays held back.
+    /// Somebody wants everything fresh: what waits for its slot is due now, and what is in flight as soon as it came. What
+    /// a gate holds back stays held back.
     pub fn refresh_now(&mut self, now: Instant) {
         let later: Vec<usize> = self.waiting.iter().filter(|(due, _)| *due > now).map(|(_, number)| *number).collect();
         for number in later {
             self.set_due(number, Some(now));
+        }
+        for entry in self.entries.iter_mut().filter(|entry| entry.in_flight) {
+            entry.again = true;
         }
     }
 

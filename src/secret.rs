@@ -90,8 +90,11 @@ impl Part {
 pub enum Version {
     /// The source's own version, e.g. Key Vault's 32 hexadecimal digits.
     Upstream(String),
-    /// The source has no versions: a local file.
+    /// The source has no versions: a local file, a connection, a token.
     Unversioned,
+    /// The how manieth different value this process has seen, where the source has no versions. A digest would be one
+    /// too, but also something to check guesses against.
+    Edition(u64),
 }
 
 impl fmt::Display for Version {
@@ -99,6 +102,7 @@ impl fmt::Display for Version {
         match self {
             Self::Upstream(version) => f.write_str(version),
             Self::Unversioned => f.write_str("-"),
+            Self::Edition(number) => write!(f, "#{number}"),
         }
     }
 }
@@ -110,12 +114,14 @@ pub struct Secret {
     pub version: Version,
     /// The pieces by name.
     pub parts: BTreeMap<Part, SecretValue>,
+    /// Why there are no others, for those that somebody may ask for. No content.
+    pub missing: BTreeMap<Part, String>,
 }
 
 impl Secret {
     /// A secret of one part.
     pub fn plain(version: Version, value: SecretValue) -> Self {
-        Self { version, parts: BTreeMap::from([(Part::Value, value)]) }
+        Self { version, parts: BTreeMap::from([(Part::Value, value)]), missing: BTreeMap::new() }
     }
 
     /// The bytes of one part.

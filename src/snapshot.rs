@@ -66,15 +66,17 @@ impl Snapshot {
 /// What is known of one name.
 #[derive(Debug, Clone)]
 enum Held {
-    /// Its last good value.
-    Value(Arc<Secret>),
+    /// Its last good value, and how many there were before it.
+    Value(Arc<Secret>, u64),
     /// It is optional, and its source says that it is not there.
     Absent,
     /// It was asked for, and every attempt failed.
     Unknown,
+    /// It had a value, which was taken away on the user's word; so many there were.
+    Revoked(u64),
 }
 
-/// The last good value of every name. Nothing ever takes a good value away but another one.
+/// The last good value of every name. Nothing ever takes a good value away but another one, and the user's own word.
 #[derive(Debug, Default)]
 pub struct Holdings(BTreeMap<SecretName, Held>);
 
@@ -83,14 +85,32 @@ impl Holdings {
     pub fn hold(&mut self, name: &SecretName, secret: Secret) -> bool {
         let moves = self.value(name).is_none_or(|held| !held.same_content(&secret));
         if moves {
-            self.0.insert(name.clone(), Held::Value(Arc::new(secret)));
+            let edition = self.edition(name).saturating_add(1);
+            self.0.insert(name.clone(), Held::Value(Arc::new(secret), edition));
+        }
+        moves
+    }
+
+    /// How many different values the name has had: what tells two of them apart where the source has no versions.
+    pub fn edition(&self, name: &SecretName) -> u64 {
+        match self.0.get(name) {
+            Some(Held::Value(_, edition) | Held::Revoked(edition)) => *edition,
+            _ => 0,
+        }
+    }
+
+    /// The user wants no value of it any more, not even an earlier run's. Tells whether that moves anything.
+    pub fn revoke(&mut self, name: &SecretName) -> bool {
+        let moves = matches!(self.0.get(name), Some(Held::Value(..) | Held::Unknown));
+        if moves {
+            self.0.insert(name.clone(), Held::Revoked(self.edition(name)));
         }
         moves
     }
 
     /// The source says that the name is not there. Tells whether that moves anything.
     pub fn absent(&mut self, name: &SecretName) -> bool {
-        let moves = !matches!(self.0.get(name), Some(Held::Value(_) | Held::Absent));
+        let moves = matches!(self.0.get(name), None | Some(Held::Unknown));
         if moves {
             self.0.insert(name.clone(), Held::Absent);
         }
@@ -109,7 +129,7 @@ impl Holdings {
     /// The last good value.
     pub fn value(&self, name: &SecretName) -> Option<&Arc<Secret>> {
         match self.0.get(name) {
-            Some(Held::Value(secret)) => Some(secret),
+            Some(Held::Value(secret, _)) => Some(secret),
             _ => None,
         }
     }
@@ -139,12 +159,8 @@ pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> M
     }
     let value = |name: &SecretName| holdings.value(name).map(|secret| (name.clone(), Arc::clone(secret)));
     let secrets: BTreeMap<_, _> = plan.names.keys().filter_map(value).collect();
-    let unknown: BTreeSet<_> = plan
-        .names
-        .keys()
-        .filter(|name| !matches!(holdings.0.get(*name), Some(Held::Value(_) | Held::Absent)))
-        .cloned()
-        .collect();
+    let unknown: BTreeSet<_> =
+        plan.names.keys().filter(|name| matches!(holdings.0.get(*name), None | Some(Held::Unknown))).cloned().collect();
     let generation = previous.map_or(Generation(1), |previous| previous.generation.next());
     let next = Snapshot { generation, secrets, unknown, layouts: Arc::clone(&plan.layouts) };
     let changed = changed_names(&next, previous);

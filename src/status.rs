@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::moment::UnixTime;
 use crate::plan::Plan;
-use crate::ports::SinkError;
+use crate::ports::{Hint, SinkError};
 use crate::reference::{Reference, SecretName};
 use crate::secret::Version;
 use crate::snapshot::Snapshot;
@@ -51,6 +52,14 @@ pub struct NameStatus {
     pub next: Option<UnixTime>,
     /// The last attempt's failure; none after a success.
     pub failure: Option<Failure>,
+    /// The standby's last failure, while it is asked because there is no value.
+    pub standby_failure: Option<Failure>,
+    /// Since when its source refuses what it once gave.
+    pub refused: Option<Instant>,
+    /// Whether that has lasted so long that it is no accident.
+    pub revoked: bool,
+    /// What whoever asked for it should know.
+    pub hint: Option<Hint>,
 }
 
 /// Where a name's present value is from.
@@ -64,6 +73,8 @@ pub enum Origin {
     Adopted,
     /// Fetched.
     Fetched,
+    /// Fetched from the standby, because there was no value and the source was unavailable.
+    Standby,
 }
 
 /// What is known of one sink.
@@ -92,6 +103,10 @@ impl Status {
                 expires: None,
                 next: None,
                 failure: None,
+                standby_failure: None,
+                refused: None,
+                revoked: false,
+                hint: None,
             };
             (name.clone(), status)
         };
@@ -108,7 +123,9 @@ impl Status {
 
     /// The names that this very run has neither fetched nor heard to be absent.
     pub fn unfetched(&self) -> impl Iterator<Item = (&SecretName, &NameStatus)> {
-        self.names.iter().filter(|(_, status)| !matches!(status.origin, Origin::Fetched | Origin::Absent))
+        self.names
+            .iter()
+            .filter(|(_, status)| !matches!(status.origin, Origin::Fetched | Origin::Standby | Origin::Absent))
     }
 }
 

@@ -3,8 +3,9 @@
 //! Knows the ports and the pure floors. Must not know Azure, files or signals. `init` is this loop until everything is
 //! there or the deadline; `run` is this loop until it is told to stop.
 
+mod arrival;
+mod publish;
 mod tell;
-mod work;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,11 +16,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use crate::config::Identity;
+use crate::config::{Identity, OnRevoked};
 use crate::failure::Failure;
 use crate::moment::Clock;
 use crate::plan::Plan;
-use crate::ports::{Fetched, Sink, Source};
+use crate::ports::{Answer, Sink, Source};
 use crate::reference::{IdentityName, Object, SecretName};
 use crate::rollout::Rollout;
 use crate::schedule::{Schedule, Ticket};
@@ -43,6 +44,8 @@ pub struct Parts<S> {
     pub identities: BTreeMap<IdentityName, Identity>,
     /// How long a change waits for others of its set.
     pub settle: Duration,
+    /// What becomes of a value when access to it is taken away for good.
+    pub on_revoked: OnRevoked,
     /// Where secrets come from.
     pub source: Arc<S>,
     /// Where they go.
@@ -57,6 +60,8 @@ pub struct Parts<S> {
 pub struct Agent<S> {
     plan: Plan,
     names: BTreeMap<Object, Vec<SecretName>>,
+    standby_for: BTreeMap<Object, Vec<SecretName>>,
+    on_revoked: OnRevoked,
     identities: BTreeMap<IdentityName, Identity>,
     schedule: Schedule,
     holdings: Holdings,
@@ -75,15 +80,18 @@ pub struct Agent<S> {
     shown: Instant,
 }
 
-type Outcome = (Ticket, Result<Fetched, Failure>);
+type Outcome = (Ticket, Result<Answer, Failure>);
 
 impl<S: Source> Agent<S> {
     /// Ready to run; everything is due at once.
     pub fn new(parts: Parts<S>) -> Self {
-        let Parts { plan, identities, settle, source, sinks, seed, clock } = parts;
-        let mut names: BTreeMap<Object, Vec<SecretName>> = BTreeMap::new();
+        let Parts { plan, identities, settle, on_revoked, source, sinks, seed, clock } = parts;
+        let (mut names, mut standby_for) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         for (name, wanted) in &plan.names {
             names.entry(wanted.object.clone()).or_default().push(name.clone());
+            if let Some(standby) = &wanted.standby {
+                standby_for.entry(standby.clone()).or_default().push(name.clone());
+            }
         }
         let status = Status::new(&plan, sinks.iter().map(|sink| sink.name().to_owned()));
         let view = watch::Sender::new(View { snapshot: None, status: Arc::new(status.clone()) });
@@ -97,6 +105,8 @@ impl<S: Source> Agent<S> {
             shown: clock().tick,
             plan,
             names,
+            standby_for,
+            on_revoked,
             identities,
             status,
             source,

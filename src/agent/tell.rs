@@ -1,10 +1,14 @@
 //! What the loop logs: one line per change of state, readable alone, with what to do.
 
+use std::time::Duration;
+
 use super::Agent;
 use crate::advice;
+use crate::config::OnRevoked;
 use crate::failure::{Blame, Failure};
-use crate::ports::{Published, SinkError, Source};
-use crate::reference::{Gate, SecretName};
+use crate::moment::Moment;
+use crate::ports::{Fetched, Hint, Published, SinkError, Source};
+use crate::reference::{Gate, Object, SecretName};
 use crate::schedule::GateChange;
 use crate::status::SinkStatus;
 
@@ -27,11 +31,72 @@ impl<S: Source> Agent<S> {
         );
     }
 
-    pub(super) fn tell_mended(&mut self, name: &SecretName) {
+    /// What failed before does not any more, if it was such a failure.
+    pub(super) fn tell_mended(&mut self, name: &SecretName, is_mended: impl FnOnce(&mut Failure) -> bool) {
         let Some(status) = self.status.names.get_mut(name) else { return };
-        if status.failure.take().is_some_and(|failure| failure.blame == Blame::Object) {
+        status.standby_failure = None;
+        if status.failure.take_if(is_mended).is_some_and(|failure| failure.blame == Blame::Object) {
             tracing::info!(secret = %name, "secret {name} is fetched again");
         }
+    }
+
+    /// What whoever asked for it should know of what came; said once.
+    pub(super) fn tell_of(&mut self, name: &SecretName, fetched: &Fetched, now: Moment) {
+        let Some(status) = self.status.names.get_mut(name) else { return };
+        if fetched.hint == Some(Hint::BacksCertificate) && status.hint != fetched.hint {
+            let reference = status.reference.to_string();
+            tracing::warn!(
+                secret = %name,
+                "secret {name} ({reference}) holds a certificate: it is published as it is stored, container and all; for \
+                 PEM files of key and chain write {}", reference.replacen("/secrets/", "/certificates/", 1)
+            );
+        }
+        status.hint = fetched.hint;
+        if let Some(expires) =
+            fetched.expires.filter(|expires| *expires <= now.wall && status.expires != Some(*expires))
+        {
+            let since = humantime::format_duration(Duration::from_secs(now.wall.since(expires).as_secs()));
+            tracing::warn!(secret = %name, "secret {name} ({}) has expired, {since} ago; it is published all the same", status.reference);
+        }
+    }
+
+    /// The standby has given the value that the source could not.
+    pub(super) fn tell_standby(&mut self, name: &SecretName) {
+        let standby = self.plan.names.get(name).and_then(|wanted| wanted.standby.as_ref());
+        if let (Some(standby), Some(status)) = (standby, self.status.names.get_mut(name)) {
+            status.standby_failure = None;
+            tracing::warn!(
+                secret = %name, "secret {name} comes from its standby, {standby}, because {} is unavailable", status.reference
+            );
+        }
+    }
+
+    /// Neither could the standby: said once, until it is another failure.
+    pub(super) fn tell_standby_failed(&mut self, name: &SecretName, failure: &Failure) {
+        let wanted = self.plan.names.get(name).and_then(|wanted| wanted.standby.as_ref());
+        let (Some(standby), Some(status)) = (wanted, self.status.names.get_mut(name)) else { return };
+        let known = status.standby_failure.as_ref().is_some_and(|before| before.same_trouble(failure));
+        status.standby_failure = Some(failure.clone());
+        if known || failure.blame != Blame::Object {
+            return;
+        }
+        let advice = advice::on(failure, standby, &self.identities);
+        tracing::warn!(
+            secret = %name, code = %failure.code,
+            "secret {name} cannot be fetched from its standby, {standby}, either: {failure}; {advice}"
+        );
+    }
+
+    /// Access was taken away for good.
+    pub(super) fn tell_revoked(&self, name: &SecretName, failure: &Failure) {
+        let what = match self.on_revoked {
+            OnRevoked::Keep => "the last good value stays (onRevoked: keep)",
+            OnRevoked::Remove => "its value is removed (onRevoked: remove)",
+        };
+        tracing::warn!(
+            secret = %name, code = %failure.code,
+            "secret {name} counts as revoked, because it has been refused for ten minutes: {failure}; {what}"
+        );
     }
 
     pub(super) fn tell_absent(&mut self, name: &SecretName, failure: &Failure) {
@@ -61,12 +126,15 @@ impl<S: Source> Agent<S> {
     /// whole waiting until it opens. Those in flight are heard of by themselves.
     fn hear_of_those_behind(&mut self, gate: &Gate, failure: &Failure) {
         let waiting = self.schedule.due().filter(|(object, due)| due.is_some() && object.gates().contains(gate));
-        for name in waiting.filter_map(|(object, _)| self.names.get(object)).flatten() {
-            if self.holdings.failed(name) {
-                self.moved = true;
-                if let Some(status) = self.status.names.get_mut(name) {
-                    status.failure = Some(failure.clone());
-                }
+        let objects: Vec<Object> = waiting.map(|(object, _)| object.clone()).collect();
+        let now = (self.clock)();
+        for object in &objects {
+            for name in self.names.get(object).cloned().unwrap_or_default() {
+                self.heard_of(&name, failure, now);
+                self.note(&name, |status| status.failure = status.failure.take().or_else(|| Some(failure.clone())));
+            }
+            for name in self.standby_for.get(object).into_iter().flatten() {
+                self.moved |= self.holdings.failed(name);
             }
         }
     }

@@ -38,8 +38,8 @@ pub(super) struct Door {
 
 #[derive(Debug)]
 enum Host {
-    /// Somebody knocks; how it ends will be told here.
-    Opening(watch::Receiver<Option<Result<(), Failure>>>),
+    /// Somebody knocks, and how it ends will be told. Whether it spoke HTTP/2 before, if it ever spoke.
+    Opening { told: watch::Receiver<Option<Result<(), Failure>>>, spoke: Option<bool> },
     /// Connections were in use then.
     Open { http2: bool, used: Instant },
 }
@@ -59,25 +59,31 @@ impl Door {
 
     async fn enter(&self, host: &str) -> Result<Pass, Failure> {
         loop {
-            let mut opening = {
+            let (mut opening, spoke) = {
                 let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-                match hosts.get_mut(host) {
+                let spoke = match hosts.get_mut(host) {
                     Some(Host::Open { http2, used }) if used.elapsed() < IDLE => {
                         *used = Instant::now();
                         return Ok(Pass::Through { http2: *http2 });
                     }
+                    Some(Host::Open { http2, .. }) => Some(*http2),
+                    Some(Host::Opening { spoke, .. }) => *spoke,
+                    None => None,
+                };
+                match hosts.get(host) {
                     // A leader that was dropped can tell nobody: the next one leads.
-                    Some(Host::Opening(opening)) if opening.has_changed().is_ok() => opening.clone(),
+                    Some(Host::Opening { told, .. }) if told.has_changed().is_ok() => (told.clone(), spoke),
                     _ => {
-                        let (tell, opening) = watch::channel(None);
-                        hosts.insert(host.to_owned(), Host::Opening(opening));
+                        let (tell, told) = watch::channel(None);
+                        hosts.insert(host.to_owned(), Host::Opening { told, spoke });
                         return Ok(Pass::First(tell));
                     }
                 }
             };
             match timeout(OPENED_BY_THEN, opening.wait_for(Option::is_some)).await {
                 // The connection must be open, or its failure would have been told: it is the first request that hangs.
-                Err(_) => return Ok(Pass::Through { http2: true }),
+                // Who is not known to share a connection gets a place for one of his own.
+                Err(_) => return Ok(Pass::Through { http2: spoke == Some(true) }),
                 Ok(outcome) => {
                     if let Some(Err(failure)) = outcome.ok().and_then(|outcome| outcome.clone()) {
                         return Err(failure);
@@ -88,46 +94,61 @@ impl Door {
     }
 
     async fn send(&self, host: &str, request: &Request) -> Result<AsyncRawResponse, Failure> {
-        match self.enter(host).await? {
-            Pass::First(tell) => {
-                let head = self.head(request).await;
-                let outcome = head.as_ref().map(Response::version).map_err(Clone::clone);
-                // It is still using a connection while the others begin: it takes one of their places, if there is one.
-                let places = outcome.as_ref().ok().filter(|version| **version != Version::HTTP_2);
-                let place = places.and_then(|_| self.http1_places(host).try_acquire_owned().ok());
-                {
-                    let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-                    match &outcome {
-                        Ok(version) => {
-                            let http2 = *version == Version::HTTP_2;
-                            hosts.insert(host.to_owned(), Host::Open { http2, used: Instant::now() })
-                        }
-                        Err(_) => hosts.remove(host),
-                    };
-                }
-                // The others need not wait for the body, nor share its failure: that is this one's own.
-                tell.send_replace(Some(outcome.map(drop)));
-                let answer = collect(head?).await;
-                leave(place).await;
-                answer
-            }
-            Pass::Through { http2 } => {
-                let place = if http2 { None } else { self.http1_places(host).acquire_owned().await.ok() };
-                let head = self.head(request).await;
-                {
-                    let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-                    match (&head, hosts.get_mut(host)) {
-                        (Ok(_), Some(Host::Open { used, .. })) => *used = Instant::now(),
-                        // The connection may be gone: the next ones knock again, one by one.
-                        (Err(_), Some(Host::Open { .. })) => drop(hosts.remove(host)),
-                        _ => {}
+        loop {
+            let (head, place) = match self.enter(host).await? {
+                Pass::First(tell) => self.go_first(host, request, &tell).await,
+                Pass::Through { http2: true } => (self.go(host, request).await, None),
+                Pass::Through { http2: false } => {
+                    let place = self.http1_places(host).acquire_owned().await.ok();
+                    // Whoever had the place may have found the host dead: then somebody knocks again, alone.
+                    if !self.hosts.lock().unwrap_or_else(PoisonError::into_inner).contains_key(host) {
+                        continue;
                     }
+                    (self.go(host, request).await, place)
                 }
-                let answer = collect(head?).await;
-                leave(place).await;
-                answer
-            }
+            };
+            let answer = collect(head?).await;
+            leave(place).await;
+            return answer;
         }
+    }
+
+    async fn go_first(
+        &self,
+        host: &str,
+        request: &Request,
+        tell: &watch::Sender<Option<Result<(), Failure>>>,
+    ) -> (Result<Response, Failure>, Option<OwnedSemaphorePermit>) {
+        let head = self.head(request).await;
+        let outcome = head.as_ref().map(Response::version).map_err(Clone::clone);
+        // It is still using a connection while the others begin: it takes one of their places, if there is one.
+        let places = outcome.as_ref().ok().filter(|version| **version != Version::HTTP_2);
+        let place = places.and_then(|_| self.http1_places(host).try_acquire_owned().ok());
+        {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            match &outcome {
+                Ok(version) => {
+                    let http2 = *version == Version::HTTP_2;
+                    hosts.insert(host.to_owned(), Host::Open { http2, used: Instant::now() })
+                }
+                Err(_) => hosts.remove(host),
+            };
+        }
+        // The others need not wait for the body, nor share its failure: that is this one's own.
+        tell.send_replace(Some(outcome.map(drop)));
+        (head, place)
+    }
+
+    async fn go(&self, host: &str, request: &Request) -> Result<Response, Failure> {
+        let head = self.head(request).await;
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&head, hosts.get_mut(host)) {
+            (Ok(_), Some(Host::Open { used, .. })) => *used = Instant::now(),
+            // The connection may be gone: the next ones knock again, one by one.
+            (Err(_), Some(Host::Open { .. })) => drop(hosts.remove(host)),
+            _ => {}
+        }
+        head
     }
 
     fn http1_places(&self, host: &str) -> Arc<Semaphore> {

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 
 pub(super) struct Flights<K, V> {
-    under_way: Mutex<HashMap<K, watch::Receiver<Option<V>>>>,
+    under_way: Arc<Mutex<HashMap<K, watch::Receiver<Option<V>>>>>,
 }
 
-impl<K: Clone + Eq + Hash, V: Clone + Send + Sync + 'static> Flights<K, V> {
+impl<K: Clone + Eq + Hash + Send + 'static, V: Clone + Send + Sync + 'static> Flights<K, V> {
     /// Waits for the flight of this key, which `start` begins if none is under way. The flight goes on when whoever
     /// began it is gone. None only when the runtime ends under it.
     pub(super) async fn join<F>(&self, key: &K, start: impl FnOnce() -> F) -> Option<V>
@@ -26,24 +26,24 @@ impl<K: Clone + Eq + Hash, V: Clone + Send + Sync + 'static> Flights<K, V> {
             } else {
                 let (tell, outcome) = watch::channel(None);
                 let flight = start();
-                tokio::spawn(async move { tell.send_replace(Some(flight.await)) });
                 under_way.insert(key.clone(), outcome.clone());
+                let (flights, key) = (Arc::clone(&self.under_way), key.clone());
+                tokio::spawn(async move {
+                    let value = flight.await;
+                    // First nobody can join it any more, then its outcome is told: whoever comes next flies anew.
+                    flights.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+                    tell.send_replace(Some(value));
+                });
                 outcome
             }
         };
-        let value = outcome.wait_for(Option::is_some).await.ok().and_then(|value| value.clone());
-        let mut under_way = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
-        // Only this flight's entry: a next one may have begun while this waiter was waking up.
-        if under_way.get(key).is_some_and(|present| present.same_channel(&outcome)) {
-            under_way.remove(key);
-        }
-        value
+        outcome.wait_for(Option::is_some).await.ok().and_then(|value| value.clone())
     }
 }
 
 impl<K, V> Default for Flights<K, V> {
     fn default() -> Self {
-        Self { under_way: Mutex::default() }
+        Self { under_way: Arc::default() }
     }
 }
 

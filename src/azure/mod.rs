@@ -1,4 +1,5 @@
-//! Azure over the wire: signing in and reading vaults. Each file imports only those listed above it.
+//! Azure over the wire: signing in, vaults, workspaces. Each file imports only those before it in this order: roots,
+//! resolve, transport, door, flight, answer, refusal, entra, tokens, challenge, bearer, greeting, identity, vault, workspace.
 //!
 //! Key Vault is asked through `azure_core`'s pipeline, but its checks are skipped and answers are classified here: the
 //! SDK cannot parse the bodies of real errors, and its retries are not ours.
@@ -9,32 +10,45 @@ mod challenge;
 mod door;
 mod entra;
 mod flight;
+mod greeting;
 mod identity;
+mod refusal;
 mod resolve;
 mod roots;
 mod tokens;
 mod transport;
 mod vault;
+mod workspace;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
+use tokio::time::timeout;
 
 use tokens::Exchange;
 
 use crate::config::{Config, Identity};
-use crate::failure::Failure;
+use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Clock;
-use crate::ports::Fetched;
-use crate::reference::{IdentityName, ObjectName, VaultHost, VersionId};
+use crate::ports::{Answer, Fetched};
+use crate::reference::{Collection, ConnectionName, IdentityName, ObjectName, Scope, VaultHost, VersionId, Workspace};
+use crate::secret::{Secret, SecretValue, Version};
 
 pub use transport::Settings;
 
+/// Longer than one request that hangs and is told of, and a second one after it.
+const WHOLE_ATTEMPT: Duration = Duration::from_secs(20);
+
 /// Everything of Azure that the agent asks.
-#[derive(Debug)]
 pub struct Azure {
     vault: vault::Vault,
+    connections: workspace::Connections,
+    tokens: Arc<tokens::Tokens>,
+    clock: Clock,
 }
 
 impl Azure {
@@ -57,20 +71,58 @@ impl Azure {
                 }
             }
         }
-        let tokens = tokens::Tokens::new(exchanges, clock);
+        let tokens = Arc::new(tokens::Tokens::new(exchanges, Arc::clone(&clock)));
+        let bearer = Arc::new(bearer::Bearer::new(Arc::clone(&tokens), options));
         let expected = challenge::Expected::new(&config.cloud, tenants);
-        let bearer = bearer::Bearer::new(tokens, expected, options);
-        Ok(Self { vault: vault::Vault::new(bearer) })
+        let scope = expected.scope();
+        let greetings = greeting::Greetings::new(expected, Arc::clone(&bearer));
+        let vault = vault::Vault::new(Arc::clone(&bearer), greetings, scope);
+        let connections = workspace::Connections::new(bearer, &config.cloud, Arc::clone(&clock));
+        Ok(Self { vault, connections, tokens, clock })
     }
 
-    /// One GET of a secret; the latest version if none is named.
-    pub async fn secret(
+    /// One object of a vault; the latest version if none is named.
+    pub async fn vault(
         &self,
         identity: &IdentityName,
         vault: &VaultHost,
+        collection: Collection,
         name: &ObjectName,
         version: Option<&VersionId>,
     ) -> Result<Fetched, Failure> {
-        self.vault.secret(identity, vault, name, version).await
+        in_time(self.vault.object(identity, vault, collection, name, version)).await
+    }
+
+    /// One connection of a workspace, with its credentials, or word that it is as it was.
+    pub async fn connection(
+        &self,
+        identity: &IdentityName,
+        workspace: &Workspace,
+        name: &ConnectionName,
+    ) -> Result<Answer, Failure> {
+        in_time(self.connections.connection(identity, workspace, name)).await
+    }
+
+    /// An access token for whoever reads it.
+    pub async fn token(&self, identity: &IdentityName, scope: &Scope) -> Result<Fetched, Failure> {
+        let token = in_time(self.tokens.renewed(identity, scope.as_str())).await?;
+        let value = SecretValue::new(token.value.expose().to_vec());
+        let expires = Some((self.clock)().wall_at(token.ends));
+        let secret = Secret::plain(Version::Unversioned, value);
+        Ok(Fetched { secret, expires, renew_at: Some(token.renew_at), hint: None })
+    }
+}
+
+/// An attempt may be several requests, and each may have to wait for others: together they end in seconds as well, so
+/// that nothing holds a place in flight for long.
+async fn in_time<T>(attempt: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let late =
+        |_| Err(Failure::new(Blame::Host, Kind::Outage, Code::new("timeout")).because("there was no answer in time"));
+    timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)
+}
+
+impl fmt::Debug for Azure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Azure").finish_non_exhaustive()
     }
 }

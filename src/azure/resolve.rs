@@ -16,8 +16,15 @@ impl Resolve for Resolver {
             if is_local(host) {
                 return Ok(Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) as Addrs);
             }
-            match tokio::net::lookup_host((host, 0)).await {
-                Ok(addresses) => Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs),
+            // As it is, without the search list: under Kubernetes' ndots:5 that would be asked several times first. A
+            // hosts file knows no dot at the end.
+            let absolute = format!("{}.", host.trim_end_matches('.'));
+            let found = match tokio::net::lookup_host((absolute.as_str(), 0)).await {
+                Ok(addresses) => Ok(addresses.collect::<Vec<_>>()),
+                Err(_) => tokio::net::lookup_host((host, 0)).await.map(Iterator::collect),
+            };
+            match found {
+                Ok(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
                 Err(error) => Err(Box::new(Unresolved(error)) as _),
             }
         })

@@ -1,67 +1,104 @@
-//! Key Vault's data plane: one GET of a secret, read leniently where it does not matter and strictly where it does.
+//! Key Vault's data plane: one GET of one object, read leniently where it does not matter and strictly where it does.
 
-use azure_core::http::Url;
-use serde::Deserialize;
-use serde_json::Value;
+mod read;
 
-use super::bearer::Bearer;
+use std::sync::Arc;
+
+use azure_core::http::headers::Headers;
+use azure_core::http::{Method, RawResponse, Url};
+
+use super::bearer::{Bearer, Service};
+use super::greeting::Greetings;
+use super::refusal;
 use crate::failure::{Blame, Code, Failure, Kind};
-use crate::moment::UnixTime;
 use crate::ports::Fetched;
-use crate::reference::{IdentityName, ObjectName, VaultHost, VersionId};
-use crate::secret::{Secret, SecretValue, Version};
+use crate::reference::{Collection, IdentityName, ObjectName, VaultHost, VersionId};
 
 /// Generally available since 2025 in every cloud that documents its versions, and no later member is needed.
 const API_VERSION: &str = "7.6";
+/// The first that converts a certificate's container (`outContentType`).
+const CONVERTING: &str = "2025-07-01&outContentType=application/x-pem-file";
 
 #[derive(Debug)]
 pub(super) struct Vault {
-    bearer: Bearer,
+    bearer: Arc<Bearer>,
+    greetings: Greetings,
+    scope: String,
 }
 
-/// A secret bundle; members that are not looked at are skipped, times may be anything.
-#[derive(Deserialize)]
-struct Bundle {
-    value: Option<String>,
-    id: Option<String>,
-    #[serde(default)]
-    attributes: Value,
+/// One object of a vault, and as whom it is asked for.
+struct Visit<'a> {
+    of: &'a Vault,
+    identity: &'a IdentityName,
+    vault: &'a VaultHost,
+}
+
+impl Service for Visit<'_> {
+    fn scope(&self) -> &str {
+        &self.of.scope
+    }
+
+    fn verify(&self, headers: &Headers) -> Result<(), Failure> {
+        self.of.greetings.verify(headers, self.identity, self.vault)
+    }
+
+    fn failure(&self, response: &RawResponse) -> Failure {
+        refusal::failure(response)
+    }
 }
 
 impl Vault {
-    pub(super) fn new(bearer: Bearer) -> Self {
-        Self { bearer }
+    pub(super) fn new(bearer: Arc<Bearer>, greetings: Greetings, scope: String) -> Self {
+        Self { bearer, greetings, scope }
     }
 
-    /// One GET of a secret; the latest version if none is named.
-    pub(super) async fn secret(
+    /// One GET of an object; the latest version if none is named. A certificate comes with its key and chain, through
+    /// the secret of the same name and version.
+    pub(super) async fn object(
         &self,
         identity: &IdentityName,
         vault: &VaultHost,
+        collection: Collection,
         name: &ObjectName,
         version: Option<&VersionId>,
     ) -> Result<Fetched, Failure> {
+        let visit = Visit { of: self, identity, vault };
+        let asked = match collection {
+            Collection::Secret | Collection::Certificate => Collection::Secret,
+            Collection::Key => Collection::Key,
+        };
         // Host, name and version were checked character by character; nothing here needs encoding.
         let path = version.map_or_else(String::new, |version| format!("/{}", version.as_str()));
-        let url = format!("https://{vault}/secrets/{}{path}?api-version={API_VERSION}", name.as_str());
-        let bad_url = |_| Failure::new(Blame::Object, Kind::Misconfigured, Code::new("bad-url"));
-        let url = Url::parse(&url).map_err(bad_url)?;
-        let response = self.bearer.get(identity, vault, &url).await?;
-        read(response.body().as_ref())
+        let path = format!("https://{vault}/{}/{}{path}", asked.segment(), name.as_str());
+        let response = visit.get(&format!("{path}?api-version={API_VERSION}")).await?;
+        let body = response.body().as_ref();
+        match collection {
+            Collection::Secret => read::secret(body),
+            Collection::Key => read::key(body),
+            Collection::Certificate => match read::certificate(body)? {
+                read::Stored::Opened(fetched) => Ok(fetched),
+                // Only the service can open it; the version is the one that was looked at.
+                read::Stored::Closed { version, why } => {
+                    let path = format!("https://{vault}/secrets/{}/{}", name.as_str(), version.as_str());
+                    let converted = visit.get(&format!("{path}?api-version={CONVERTING}")).await;
+                    converted.ok().and_then(|response| read::converted(response.body().as_ref())).ok_or(why)
+                }
+            },
+        }
     }
 }
 
-fn read(body: &[u8]) -> Result<Fetched, Failure> {
-    let unusable = |detail: &str| Failure::new(Blame::Object, Kind::Outage, Code::new("bad-answer")).because(detail);
-    let bundle: Bundle = serde_json::from_slice(body).map_err(|_| unusable("the vault's answer is no secret"))?;
-    let value = bundle.value.ok_or_else(|| unusable("the vault's answer has no value"))?;
-    let version = bundle.id.as_deref().and_then(|id| id.rsplit('/').next()).and_then(|id| VersionId::parse(id).ok());
-    let version = version.ok_or_else(|| unusable("the vault's answer names no version"))?;
-    // `exp` informs; the vault serves expired secrets, and so do we. A number that is no time is no expiry.
-    let expires = bundle.attributes.get("exp").and_then(Value::as_u64).and_then(UnixTime::from_seconds);
-    let secret = Secret::plain(Version::Upstream(version.as_str().to_owned()), SecretValue::new(value.into_bytes()));
-    Ok(Fetched { secret, expires })
+impl Visit<'_> {
+    async fn get(&self, url: &str) -> Result<RawResponse, Failure> {
+        let Self { of, identity, vault } = self;
+        let url =
+            Url::parse(url).map_err(|_| Failure::new(Blame::Object, Kind::Misconfigured, Code::new("bad-url")))?;
+        // While the token is made the vault's connection opens, and its challenge comes to be compared: a vault that
+        // has not been heard, or asked for another's token when it was, gets none.
+        let (token, greeting) =
+            tokio::join!(of.bearer.sign_in(identity, &of.scope), of.greetings.greet(identity, vault, &url));
+        let token = token?;
+        greeting?;
+        of.bearer.send(self, identity, &token, (Method::Get, &url)).await
+    }
 }
-
-#[cfg(test)]
-mod tests;

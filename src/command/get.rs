@@ -47,7 +47,7 @@ pub(super) async fn get(
     running.await;
     let view = view.borrow();
     let mut secrets = view.snapshot.iter().flat_map(|snapshot| snapshot.secrets.values());
-    let Some(value) = secrets.find_map(|secret| secret.part(Part::Value)) else {
+    let Some(value) = secrets.find_map(|secret| secret.part(Part::Value).or_else(|| secret.part(Part::Bundle))) else {
         return Err(init::why(&view, &config));
     };
     let mut stdout = std::io::stdout().lock();

@@ -31,10 +31,11 @@ impl Ended {
 
 /// Runs the command to its end.
 pub fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<(), Ended> {
-    // One thread, few helpers that end soon: an idle agent has nothing that could wake it up.
+    // One thread, and helpers that end soon: an idle agent has nothing that could wake it up. There are several,
+    // because a name look-up that hangs keeps its own, and must not keep the others from theirs.
     let runtime = Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(2)
+        .max_blocking_threads(16)
         .thread_keep_alive(std::time::Duration::from_millis(200))
         .build()
         .map_err(|error| Ended::new(Exit::Bug, format!("the runtime cannot be started: {error}")))?;

@@ -1,10 +1,10 @@
 //! All sources as one: each object goes to the edge that knows its place.
 
 use crate::azure::Azure;
-use crate::failure::{Blame, Code, Failure, Kind};
+use crate::failure::Failure;
 use crate::local;
-use crate::ports::{Fetched, Source};
-use crate::reference::{Collection, Object};
+use crate::ports::{Answer, Source};
+use crate::reference::Object;
 
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -12,15 +12,14 @@ pub(super) struct Sources {
 }
 
 impl Source for Sources {
-    async fn fetch(&self, object: &Object) -> Result<Fetched, Failure> {
+    async fn fetch(&self, object: &Object) -> Result<Answer, Failure> {
         match object {
-            Object::Vault { identity, vault, collection: Collection::Secret, name, version } => {
-                self.azure.secret(identity, vault, name, version.as_ref()).await
+            Object::Vault { identity, vault, collection, name, version } => {
+                self.azure.vault(identity, vault, *collection, name, version.as_ref()).await.map(Answer::Fetched)
             }
-            Object::Vault { .. } | Object::Connection { .. } | Object::Token { .. } => {
-                Err(Failure::new(Blame::Object, Kind::Misconfigured, Code::new("not-supported")))
-            }
-            Object::File(path) => local::read(path),
+            Object::Connection { identity, workspace, name } => self.azure.connection(identity, workspace, name).await,
+            Object::Token { identity, scope } => self.azure.token(identity, scope).await.map(Answer::Fetched),
+            Object::File(path) => local::read(path).map(Answer::Fetched),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What every command does first: read the configuration, build the edges, put the loop together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -105,6 +105,7 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<
         plan: plan(config),
         identities: config.identities.clone(),
         settle: config.refresh.settle,
+        on_revoked: config.on_revoked,
         source: Arc::new(Sources { azure }),
         sinks,
         seed: seed(environment),
@@ -145,7 +146,13 @@ pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> 
     let names: Vec<String> = config.secrets.keys().map(ToString::to_string).collect();
     config.secrets.retain(|name, _| name.as_str() == what);
     // Whoever asks for it wants it.
-    config.secrets.values_mut().for_each(|secret| secret.optional = false);
+    for secret in config.secrets.values_mut() {
+        secret.optional = false;
+        if !secret.cut.parts.is_empty() {
+            // One value is asked for: key and chain in one.
+            secret.cut.parts = BTreeSet::from([Part::Bundle]);
+        }
+    }
     if config.secrets.is_empty() {
         let wrong = |line| Ended::new(Exit::Config, line);
         let has = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -159,8 +166,9 @@ pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> 
         let reference = Reference::parse(what).map_err(|line| Ended::new(Exit::Usage, neither(line)))?;
         let object = config.object(&reference).map_err(wrong)?;
         let name = SecretName::parse("value").map_err(wrong)?;
-        let (cut, refresh) = (Cut::default(), config.refresh.interval);
-        config.secrets.insert(name, SecretConfig { reference, object, cut, file: None, refresh, optional: false });
+        let (standby, cut) = (config.standby(&reference), Cut::of(&reference, std::iter::empty()));
+        let (files, refresh) = (BTreeMap::new(), config.refresh.interval);
+        config.secrets.insert(name, SecretConfig { reference, object, standby, cut, files, refresh, optional: false });
     }
     Ok(config)
 }

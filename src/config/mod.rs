@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use crate::extract::Cut;
 use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, VaultName, Workspace};
+use crate::secret::Part;
 use cloud::Cloud;
 
 pub use node::{Place, Problem};
@@ -43,6 +44,18 @@ pub struct Config {
     pub files: Vec<Directory>,
     /// How often unchanged things are asked for.
     pub refresh: Refresh,
+    /// What becomes of a value when access to it is taken away for good.
+    pub on_revoked: OnRevoked,
+}
+
+/// What becomes of a value when access to it is taken away for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnRevoked {
+    /// It stays: losing a grant by mistake takes no application down.
+    #[default]
+    Keep,
+    /// It is removed everywhere.
+    Remove,
 }
 
 /// A vault that has an alias.
@@ -52,6 +65,8 @@ pub struct Vault {
     pub host: VaultHost,
     /// Who signs in to it.
     pub identity: IdentityName,
+    /// The vault that is asked while there is no value and this one is unavailable.
+    pub standby: Option<VaultHost>,
 }
 
 /// The identity of everything that names no other.
@@ -80,7 +95,7 @@ impl Config {
             Reference::File(path) => Ok(Object::File(path.clone())),
             Reference::Token { scope } => Ok(Object::Token { identity: default_identity(), scope: scope.clone() }),
             Reference::Vault { vault, collection, name, version } => {
-                let Vault { host, identity } = self.vault(vault)?;
+                let Vault { host, identity, .. } = self.vault(vault)?;
                 let (name, version) = (name.clone(), version.clone());
                 Ok(Object::Vault { identity, vault: host, collection: *collection, name, version })
             }
@@ -94,6 +109,15 @@ impl Config {
         }
     }
 
+    /// The same object in the vault that stands by for the reference's.
+    pub fn standby(&self, reference: &Reference) -> Option<Object> {
+        let Reference::Vault { vault, collection, name, version } = reference else { return None };
+        let Vault { identity, standby, .. } = self.vault(vault).ok()?;
+        // Versions are each vault's own: where one is named, no other vault has it.
+        let vault = standby.filter(|_| version.is_none())?;
+        Some(Object::Vault { identity, vault, collection: *collection, name: name.clone(), version: None })
+    }
+
     fn vault(&self, name: &VaultName) -> Result<Vault, String> {
         let host = match name {
             VaultName::Alias(alias) => {
@@ -104,7 +128,7 @@ impl Config {
         };
         // A vault that has an alias is the same vault by its address.
         let known = self.vaults.values().find(|vault| vault.host == host).cloned();
-        Ok(known.unwrap_or(Vault { host, identity: default_identity() }))
+        Ok(known.unwrap_or(Vault { host, identity: default_identity(), standby: None }))
     }
 
     fn no_such_alias(&self, alias: &str) -> String {
@@ -149,10 +173,12 @@ pub struct SecretConfig {
     pub reference: Reference,
     /// What is asked for: the reference with alias, cloud and identity resolved.
     pub object: Object,
+    /// The same in the standby vault.
+    pub standby: Option<Object>,
     /// How the value is cut from what comes back.
     pub cut: Cut,
-    /// The file name in every directory that includes it; none for `file: false`.
-    pub file: Option<PathBuf>,
+    /// The files in every directory that includes it, and which part each holds; none for `file: false`.
+    pub files: BTreeMap<Part, PathBuf>,
     /// How often it is asked for; its own or the general interval.
     pub refresh: Duration,
     /// Missing or disabled publishes no file, instead of holding up readiness.
@@ -179,6 +205,8 @@ pub struct Directory {
 pub struct Refresh {
     /// Between two looks at an unchanged object.
     pub interval: Duration,
+    /// The same for workspace connections: Azure Resource Manager's limits are far lower than the vaults'.
+    pub connection_interval: Duration,
     /// How long a change waits for others of its set before it is published.
     pub settle: Duration,
 }

@@ -20,6 +20,14 @@ pub(super) struct Raw {
     pub(super) files: RawFiles,
     pub(super) allow_disk: Option<bool>,
     pub(super) refresh: RawRefresh,
+    pub(super) on_revoked: Option<RawOnRevoked>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawOnRevoked {
+    Keep,
+    Remove,
 }
 
 #[derive(Debug, Default, Clone, Deserialize)]
@@ -46,6 +54,7 @@ pub(super) struct RawWorkload {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping such as {url: https://…}")]
 pub(super) struct RawVault {
     pub(super) url: Option<String>,
+    pub(super) standby: Option<String>,
     pub(super) identity: Option<RawIdentity>,
 }
 
@@ -81,6 +90,7 @@ pub(super) struct RawStartup {
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping such as {interval: 15m}")]
 pub(super) struct RawRefresh {
     pub(super) interval: Option<RawDuration>,
+    pub(super) connection_interval: Option<RawDuration>,
     pub(super) settle: Option<RawDuration>,
 }
 
@@ -96,6 +106,8 @@ pub(super) struct RawLongSecret {
     pub(super) from: Option<String>,
     pub(super) property: Option<String>,
     pub(super) decode: Option<RawDecode>,
+    pub(super) expect: Option<RawExpect>,
+    pub(super) parts: Option<RawParts>,
     pub(super) file: Option<RawFile>,
     pub(super) refresh: Option<RawDuration>,
     pub(super) optional: Option<bool>,
@@ -106,6 +118,32 @@ pub(super) struct RawLongSecret {
 pub(super) enum RawDecode {
     Base64,
     Hex,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawExpect {
+    NonEmpty,
+    Json,
+    Pem,
+}
+
+/// The parts of a certificate, and the file of each.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as {fullchain: tls.crt, key: tls.key}"
+)]
+pub(super) struct RawParts {
+    pub(super) fullchain: Option<String>,
+    pub(super) leaf: Option<String>,
+    pub(super) chain: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) bundle: Option<String>,
+    pub(super) ca: Option<String>,
+    pub(super) pfx: Option<String>,
 }
 
 /// A file's name, or none for `false`.

@@ -17,8 +17,8 @@ use serde::Deserialize as _;
 
 use super::cloud::Cloud;
 use super::node::{Place, Problem, Tree};
-use super::raw::{Raw, RawDuration};
-use super::{Config, DEFAULT_IDENTITY, Identity, Refresh};
+use super::raw::{Raw, RawDuration, RawOnRevoked};
+use super::{Config, DEFAULT_IDENTITY, Identity, OnRevoked, Refresh};
 use crate::reference::{IdentityName, Workspace};
 
 /// More than anybody mends at once. A text that is something else altogether is given up on here.
@@ -120,6 +120,11 @@ impl Checker<'_> {
         let hosts_checked = known_cloud.is_some();
         let refresh = Refresh {
             interval: self.duration(&["refresh", "interval"], raw.refresh.interval.as_ref(), &INTERVAL),
+            connection_interval: self.duration(
+                &["refresh", "connectionInterval"],
+                raw.refresh.connection_interval.as_ref(),
+                &CONNECTION_INTERVAL,
+            ),
             settle: self.duration(&["refresh", "settle"], raw.refresh.settle.as_ref(), &SETTLE),
         };
         let mut config = Config {
@@ -133,6 +138,10 @@ impl Checker<'_> {
             secrets: BTreeMap::new(),
             files: Vec::new(),
             refresh,
+            on_revoked: match raw.on_revoked {
+                None | Some(RawOnRevoked::Keep) => OnRevoked::Keep,
+                Some(RawOnRevoked::Remove) => OnRevoked::Remove,
+            },
         };
         config.secrets = self.secrets(raw, &config, hosts_checked);
         self.need_identity(&config);
@@ -202,6 +211,7 @@ struct Bounds {
 const DAY: Duration = Duration::from_hours(24);
 const INTERVAL: Bounds =
     Bounds { least: Duration::from_secs(1), most: DAY.saturating_mul(7), default: Duration::from_mins(15) };
+const CONNECTION_INTERVAL: Bounds = Bounds { default: Duration::from_hours(1), ..INTERVAL };
 const SETTLE: Bounds = Bounds { least: Duration::ZERO, most: Duration::from_mins(1), default: Duration::from_secs(2) };
 const STARTUP: Bounds = Bounds { least: Duration::from_secs(1), most: DAY, default: Duration::from_mins(5) };
 

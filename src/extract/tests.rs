@@ -3,7 +3,7 @@ use crate::secret::Version;
 
 fn cut(property: Option<&str>, decode: Option<Decode>, value: &[u8]) -> Result<Vec<u8>, Unusable> {
     let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.to_vec()));
-    let cut = Cut { property: property.map(str::to_owned), decode };
+    let cut = Cut { property: property.map(str::to_owned), decode, ..Cut::default() };
     cut.apply(&secret).map(|cut| cut.part(Part::Value).unwrap().expose().to_vec())
 }
 
@@ -42,4 +42,28 @@ fn text_is_decoded() {
     assert_eq!(cut(None, Some(Decode::Hex), b"0"), Err(Unusable::NotHex));
     assert_eq!(cut(Some("k"), Some(Decode::Base64), br#"{"k":"aGk="}"#).unwrap(), b"hi");
     assert_eq!(cut(None, Some(Decode::Base64), b"").unwrap(), b"");
+}
+
+#[test]
+fn what_is_expected_of_a_value_is_checked_last() {
+    let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let table: [(Expect, &str, bool); 12] = [
+        (Expect::NonEmpty, "x", true),
+        (Expect::NonEmpty, "", false),
+        (Expect::NonEmpty, " \n", false),
+        (Expect::Json, "{\"a\": [1]}", true),
+        (Expect::Json, "5", true),
+        (Expect::Json, "{", false),
+        (Expect::Json, "", false),
+        (Expect::Pem, pem, true),
+        (Expect::Pem, "", false),
+        (Expect::Pem, "-----BEGIN CERTIFICATE-----\nAAAA\n", false),
+        (Expect::Pem, "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n", false),
+        (Expect::Pem, "hunter2", false),
+    ];
+    for (expect, value, is_it) in table {
+        let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
+        let cut = Cut { expect: Some(expect), ..Cut::default() };
+        assert_eq!(cut.apply(&secret).is_ok(), is_it, "{expect:?} {value:?}");
+    }
 }

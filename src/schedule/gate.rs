@@ -31,6 +31,8 @@ pub(super) struct Door {
     gate: Gate,
     shut: Option<Shut>,
     pace: Option<Pace>,
+    in_flight: usize,
+    most_in_flight: usize,
 }
 
 #[derive(Debug)]
@@ -58,15 +60,25 @@ const NO_GAP: Duration = Duration::from_millis(2);
 
 impl Door {
     pub(super) fn new(gate: Gate) -> Self {
-        Self { gate, shut: None, pace: None }
+        Self { gate, shut: None, pace: None, in_flight: 0, most_in_flight: usize::MAX }
+    }
+
+    /// Others share the places with it: a host, of which there are several, takes at most so many.
+    pub(super) fn share(&mut self, most: usize) {
+        if matches!(self.gate, Gate::Host(_)) {
+            self.most_in_flight = most;
+        }
     }
 
     pub(super) fn gate(&self) -> &Gate {
         &self.gate
     }
 
-    /// When somebody may pass; none while a probe's outcome is awaited.
+    /// When somebody may pass; none while the outcome of a probe, or of any of too many, is awaited.
     pub(super) fn opens(&self, now: Instant) -> Option<Instant> {
+        if self.in_flight >= self.most_in_flight {
+            return None;
+        }
         let unshut = match &self.shut {
             None => now,
             Some(Shut { probe: Some(_), .. }) => return None,
@@ -79,8 +91,14 @@ impl Door {
         self.opens(now).is_some_and(|opens| opens <= now)
     }
 
+    /// Somebody who had passed is back.
+    pub(super) fn left(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     /// Somebody passes; through a shut gate as its probe.
     pub(super) fn pass(&mut self, entry: usize, now: Instant) {
+        self.in_flight = self.in_flight.saturating_add(1);
         if let Some(shut) = &mut self.shut {
             shut.probe = Some(entry);
         }
@@ -117,18 +135,20 @@ impl Door {
             self.shut = Some(Shut { since: now, until, failures: 1, failure: why, by: entry, probe: None });
             return Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
         };
-        if shut.probe == Some(entry) {
-            shut.probe = None;
-            // The same one again may be its own trouble, and it waits by itself: others may try soon.
-            if shut.by != entry {
-                shut.failures = shut.failures.saturating_add(1);
-                shut.by = entry;
-            }
-            shut.until = wait(shut.failures);
-        } else if failure.after.is_some() {
+        if shut.probe != Some(entry) {
             // One of those who were already on their way: only its Retry-After is news.
-            shut.until = shut.until.max(wait(1));
+            if failure.after.is_some() {
+                shut.until = shut.until.max(wait(1));
+            }
+            return None;
         }
+        shut.probe = None;
+        // The same one again may be its own trouble, and it waits by itself: others may try soon.
+        if shut.by != entry {
+            shut.failures = shut.failures.saturating_add(1);
+            shut.by = entry;
+        }
+        shut.until = wait(shut.failures);
         let before = std::mem::replace(&mut shut.failure, failure.clone());
         // One outage has many words: who was on his way was cut off, who comes after is refused.
         if before.same_trouble(failure) || (before.kind, failure.kind) == (Kind::Outage, Kind::Outage) {

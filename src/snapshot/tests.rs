@@ -13,13 +13,14 @@ fn name(name: &str) -> SecretName {
 }
 
 fn plan(names: &[&str]) -> Plan {
-    let mut plan = Plan { objects: BTreeMap::new(), names: BTreeMap::new(), layouts: Arc::default() };
+    let mut plan =
+        Plan { objects: BTreeMap::new(), standbys: BTreeSet::new(), names: BTreeMap::new(), layouts: Arc::default() };
     let mut files = BTreeMap::new();
     for text in names {
         let object = Object::File(format!("/{text}").into());
         let reference = Reference::parse(&format!("file:/{text}")).unwrap();
         plan.objects.insert(object.clone(), Duration::from_mins(1));
-        plan.names.insert(name(text), Wanted { reference, object, cut: Cut::default(), required: true });
+        plan.names.insert(name(text), Wanted { reference, object, standby: None, cut: Cut::default(), required: true });
         files.insert(text.into(), Content { secret: name(text), part: Part::Value });
     }
     plan.layouts = Arc::new(BTreeMap::from([("/dir".into(), files)]));

@@ -17,7 +17,7 @@ fn verify(challenge: &str, tenant: &str) -> Result<(), String> {
     let expected = Expected::new(&cloud, BTreeMap::from([(identity.clone(), tenant.to_owned())]));
     let mut headers = Headers::new();
     headers.insert(WWW_AUTHENTICATE, HeaderValue::from(challenge.to_owned()));
-    expected.verify(&headers, &identity).map_err(|failure| failure.code.as_str().to_owned())
+    expected.hear(&headers, &identity).map_err(|failure| failure.code.as_str().to_owned())
 }
 
 #[test]
@@ -27,13 +27,23 @@ fn honest_challenges_are_let_through() {
             ", resource=\"https://vault.azure.net\"",
             " resource=\"https://vault.azure.net\"",
             ", scope=\"https://vault.azure.net/.default\"",
-            "",
+            ", resource = \"https://vault.azure.net\"",
+            ",resource\t=https://vault.azure.net, error=invalid_token",
         ] {
             let challenge = format!("Bearer authorization=\"{authority}/{TENANT}\"{rest}");
             assert_eq!(verify(&challenge, TENANT), Ok(()), "{challenge}");
         }
     }
-    assert_eq!(verify("Negotiate", TENANT), Ok(()));
+}
+
+#[test]
+fn who_does_not_say_what_is_asked_for_gets_nothing() {
+    let authority = format!("Bearer authorization=\"https://login.windows.net/{TENANT}\"");
+    for silent in
+        ["", "Bearer", "Bearer ,,=,=\"", "Negotiate", "Bearer resource", "PoP nonce=\"a, resource=x\"", &authority]
+    {
+        assert_eq!(verify(silent, TENANT), Err("no-challenge".to_owned()), "{silent}");
+    }
 }
 
 #[test]
@@ -65,6 +75,8 @@ fn one_strange_challenge_among_honest_ones_is_enough() {
         strange.replace("Bearer ", "bearer\t"),
         strange.replace('"', ""),
         strange.replace("resource", "RESOURCE"),
+        strange.replace("resource=", "resource = "),
+        format!("{honest}, {}", strange.replace("resource=", "resource\t=")),
     ] {
         assert_eq!(verify(&challenge, TENANT), Err("other-audience".to_owned()), "{challenge}");
     }

@@ -54,7 +54,9 @@ impl Checker<'_> {
         }
         let include = match &raw.include {
             None if self.tree.was_cut(&self.tree.find(&at("include")).0) => Vec::new(),
-            None => secrets.iter().filter(|(_, secret)| secret.file.is_some()).map(|(name, _)| name.clone()).collect(),
+            None => {
+                secrets.iter().filter(|(_, secret)| !secret.files.is_empty()).map(|(name, _)| name.clone()).collect()
+            }
             Some(names) => self.include(&at("include"), names, all, secrets),
         };
         self.collisions(path, &include, secrets);
@@ -70,7 +72,7 @@ impl Checker<'_> {
             let known = SecretName::parse(name).ok().and_then(|name| secrets.get_key_value(&name));
             match known {
                 Some((name, _)) if !seen.insert(name) => self.problem(&path, format!("'{name}' is included twice")),
-                Some((name, SecretConfig { file: None, .. })) => {
+                Some((name, secret)) if secret.files.is_empty() => {
                     self.problem(&path, format!("'{name}' has 'file: false': give it a file, or do not include it"));
                 }
                 Some((name, _)) => include.push(name.clone()),
@@ -85,8 +87,8 @@ impl Checker<'_> {
     /// Two secrets cannot be one file, nor one a file and the other a directory of that name.
     fn collisions(&mut self, path: &[&str], include: &[SecretName], secrets: &Secrets) {
         let mut taken: BTreeMap<PathBuf, &SecretName> = BTreeMap::new();
-        for name in include {
-            let Some(file) = secrets.get(name).and_then(|secret| secret.file.clone()) else { continue };
+        let files = |name| secrets.get(name).into_iter().flat_map(|secret| secret.files.values().cloned());
+        for (name, file) in include.iter().flat_map(|name| files(name).map(move |file| (name, file))) {
             let within = file.ancestors().find_map(|above| Some((*taken.get(above)?, above == file)));
             let around = || taken.range(file.clone()..).next().filter(|(other, _)| other.starts_with(&file));
             let message = match within {
@@ -101,7 +103,7 @@ impl Checker<'_> {
                     }
                 }
             };
-            self.problem(path, format!("{message}: give one another name with 'file:'"));
+            self.problem(path, format!("{message}: give one another name with 'file:' or 'parts:'"));
         }
     }
 }

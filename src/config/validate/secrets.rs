@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Checker, INTERVAL};
-use crate::config::raw::{Raw, RawDecode, RawFile, RawLongSecret, RawSecret};
+use crate::config::raw::{Raw, RawDecode, RawExpect, RawFile, RawLongSecret, RawParts, RawSecret};
 use crate::config::{Config, SecretConfig, needs_default};
-use crate::extract::{Cut, Decode};
-use crate::reference::{Object, Reference, SecretName, VaultName};
+use crate::extract::{Cut, Decode, Expect};
+use crate::reference::{Collection, Object, Reference, SecretName, VaultName};
+use crate::secret::Part;
 
 impl Checker<'_> {
     pub(super) fn secrets(
@@ -95,23 +96,112 @@ impl Checker<'_> {
         if raw.property.as_deref() == Some("") {
             self.problem(&member("property"), "expected the name of a member of the JSON object");
         }
-        let file = match &raw.file {
-            None if self.tree.was_cut(&member("file")) => None,
-            None => Some(Some(PathBuf::from(name))),
-            Some(RawFile(None)) => Some(None),
-            Some(RawFile(Some(file))) => self.take(&member("file"), check_file(file)).map(Some),
+        let is_certificate = matches!(&object, Some((Reference::Vault { collection: Collection::Certificate, .. }, _)));
+        let is_other = object.is_some() && !is_certificate;
+        let files = if is_certificate { self.parts(name, raw) } else { self.file(name, raw, is_other) };
+        let general = match &object {
+            Some((Reference::Connection { .. }, _)) => config.refresh.connection_interval,
+            _ => config.refresh.interval,
         };
         let refresh = match &raw.refresh {
-            None => config.refresh.interval,
+            None => general,
             own => self.duration(&member("refresh"), own.as_ref(), &INTERVAL),
         };
         let decode = raw.decode.map(|decode| match decode {
             RawDecode::Base64 => Decode::Base64,
             RawDecode::Hex => Decode::Hex,
         });
-        let cut = Cut { property: raw.property.clone(), decode };
+        let expect = raw.expect.map(|expect| match expect {
+            RawExpect::NonEmpty => Expect::NonEmpty,
+            RawExpect::Json => Expect::Json,
+            RawExpect::Pem => Expect::Pem,
+        });
         let (reference, object) = object?;
-        Some(SecretConfig { reference, object, cut, file: file?, refresh, optional: raw.optional.unwrap_or_default() })
+        let files = files?;
+        let cut = Cut { property: raw.property.clone(), decode, expect, ..Cut::of(&reference, files.keys().copied()) };
+        let standby = config.standby(&reference);
+        let optional = raw.optional.unwrap_or_default();
+        Some(SecretConfig { reference, object, standby, cut, files, refresh, optional })
+    }
+
+    /// The one file of what has but one value.
+    fn file(&mut self, name: &str, raw: &RawLongSecret, is_known: bool) -> Option<BTreeMap<Part, PathBuf>> {
+        let member = |member| ["secrets", name, member];
+        if raw.parts.is_some() && is_known {
+            self.key_problem(
+                &member("parts"),
+                "only a certificate has parts: refer to 'keyvault:…/certificates/<name>'",
+            );
+        }
+        let file = match &raw.file {
+            None if self.tree.was_cut(&member("file")) => return None,
+            None => PathBuf::from(name),
+            Some(RawFile(None)) => return Some(BTreeMap::new()),
+            Some(RawFile(Some(file))) => self.take(&member("file"), check_file(file))?,
+        };
+        Some(BTreeMap::from([(Part::Value, file)]))
+    }
+
+    /// The files of a certificate: as Kubernetes' secrets of type `kubernetes.io/tls` have them, in a directory of the
+    /// secret's name, unless the configuration says otherwise.
+    fn parts(&mut self, name: &str, raw: &RawLongSecret) -> Option<BTreeMap<Part, PathBuf>> {
+        let member = |member| ["secrets", name, member];
+        for (given, key) in
+            [(raw.property.is_some(), "property"), (raw.decode.is_some(), "decode"), (raw.expect.is_some(), "expect")]
+        {
+            if given {
+                self.key_problem(&member(key), "a certificate is opened and checked as such: leave this out");
+            }
+        }
+        match (&raw.file, &raw.parts) {
+            (Some(RawFile(Some(_))), _) => {
+                self.key_problem(
+                    &member("file"),
+                    "a certificate is several files: name each, 'parts: {fullchain: tls.crt, key: tls.key}'",
+                );
+                None
+            }
+            (Some(RawFile(None)), None) => Some(BTreeMap::new()),
+            (Some(RawFile(None)), Some(_)) => {
+                self.key_problem(
+                    &member("file"),
+                    "'file: false' wants no files, and 'parts' names some: leave one out",
+                );
+                None
+            }
+            (None, None) if self.tree.was_cut(&member("parts")) => None,
+            (None, None) => {
+                let directory = Path::new(name);
+                Some([(Part::Fullchain, directory.join("tls.crt")), (Part::Key, directory.join("tls.key"))].into())
+            }
+            (None, Some(parts)) => {
+                let mut files = BTreeMap::new();
+                for (part, file) in parts.written() {
+                    let path = ["secrets", name, "parts", part.name()];
+                    files.extend(self.take(&path, check_file(file)).map(|file| (part, file)));
+                }
+                if files.is_empty() {
+                    self.problem(&member("parts"), "no part is named: 'parts: {fullchain: tls.crt, key: tls.key}'");
+                }
+                Some(files)
+            }
+        }
+    }
+}
+
+impl RawParts {
+    fn written(&self) -> impl Iterator<Item = (Part, &String)> {
+        let Self { fullchain, leaf, chain, key, bundle, ca, pfx } = self;
+        let parts = [
+            (Part::Fullchain, fullchain),
+            (Part::Leaf, leaf),
+            (Part::Chain, chain),
+            (Part::Key, key),
+            (Part::Bundle, bundle),
+            (Part::Ca, ca),
+            (Part::Pfx, pfx),
+        ];
+        parts.into_iter().filter_map(|(part, file)| Some((part, file.as_ref()?)))
     }
 }
 

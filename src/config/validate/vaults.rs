@@ -6,7 +6,7 @@ use super::Checker;
 use crate::config::cloud::{Cloud, NO_HOST};
 use crate::config::raw::RawVault;
 use crate::config::{DEFAULT_IDENTITY, Identity, Vault};
-use crate::reference::{IdentityName, parse_alias, parse_host};
+use crate::reference::{IdentityName, VaultHost, parse_alias, parse_host};
 
 impl Checker<'_> {
     /// The vaults that nothing is wrong with; without a cloud that is none.
@@ -38,11 +38,21 @@ impl Checker<'_> {
             };
             let Some(host) = self.take(&path, host_of(url)) else { continue };
             let Some(cloud) = cloud else { continue };
+            let standby = self.standby(alias, vault, &host, cloud);
             if let Some(host) = self.take(&path, cloud.vault_host(&host)) {
-                vaults.insert(alias.clone(), Vault { host, identity });
+                vaults.insert(alias.clone(), Vault { host, identity, standby });
             }
         }
         vaults
+    }
+
+    fn standby(&mut self, alias: &str, vault: &RawVault, primary: &str, cloud: &Cloud) -> Option<VaultHost> {
+        let path = ["vaults", alias, "standby"];
+        let host = self.take(&path, host_of(vault.standby.as_ref()?))?;
+        if host == primary {
+            self.problem(&path, "a vault does not stand by for itself: name another one, or leave it out");
+        }
+        self.take(&path, cloud.vault_host(&host))
     }
 }
 

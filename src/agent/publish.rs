@@ -1,93 +1,19 @@
-//! What the loop does with what came back: into the holdings, into the next snapshot, out to the sinks, into the status.
+//! What the loop does with what it holds: into the next snapshot, out to the sinks, into the view.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinError;
-
-use super::{Agent, Outcome};
-use crate::failure::{Blame, Code, Failure, Kind};
+use super::Agent;
 use crate::moment::{Moment, later};
-use crate::ports::{Fetched, Published, SinkError, Source};
-use crate::reference::SecretName;
-use crate::schedule::Ticket;
-use crate::snapshot::{Merged, merge};
-use crate::status::{NameStatus, Origin, View};
+use crate::ports::{Published, SinkError, Source};
+use crate::snapshot::{Generation, Merged, merge};
+use crate::status::{Origin, View};
 
 /// A look at everything costs time for every name; between two of them at least this passes while objects come in.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
 
 impl<S: Source> Agent<S> {
-    pub(super) fn finish(&mut self, done: Result<Outcome, JoinError>) {
-        // A fetch that panicked has ended the process in the panic hook; one that was cancelled asks for nothing.
-        let Ok((ticket, result)) = done else { return };
-        self.news = true;
-        match result {
-            Ok(fetched) => self.came(&ticket, &fetched),
-            Err(failure) => self.did_not_come(&ticket, &failure),
-        }
-    }
-
-    fn came(&mut self, ticket: &Ticket, fetched: &Fetched) {
-        let now = (self.clock)();
-        let mut unusable = None;
-        for name in self.names_of(ticket) {
-            let Some(wanted) = self.plan.names.get(&name) else { continue };
-            match wanted.cut.apply(&fetched.secret) {
-                Ok(secret) => {
-                    self.moved |= self.holdings.hold(&name, secret);
-                    self.note(&name, |status| {
-                        status.origin = Origin::Fetched;
-                        status.version = Some(fetched.secret.version.clone());
-                        status.checked = Some(now.wall);
-                        status.expires = fetched.expires;
-                    });
-                    self.tell_mended(&name);
-                }
-                Err(error) => {
-                    let failure =
-                        Failure::new(Blame::Object, Kind::Content, Code::new("unusable")).because(error.to_string());
-                    self.moved |= self.holdings.failed(&name);
-                    self.tell_failed(&name, &failure);
-                    unusable = Some(failure);
-                }
-            }
-        }
-        let changes = match unusable {
-            None => self.schedule.succeeded(ticket, fetched.expires, now),
-            Some(failure) => self.schedule.failed(ticket, &failure, now),
-        };
-        self.tell_gates(changes);
-    }
-
-    fn did_not_come(&mut self, ticket: &Ticket, failure: &Failure) {
-        let now = (self.clock)();
-        let not_there = failure.blame == Blame::Object && matches!(failure.kind, Kind::Missing | Kind::Disabled);
-        let mut expected = not_there;
-        for name in self.names_of(ticket) {
-            let required = self.plan.names.get(&name).is_none_or(|wanted| wanted.required);
-            if not_there && !required && self.holdings.value(&name).is_none() {
-                self.moved |= self.holdings.absent(&name);
-                self.tell_absent(&name, failure);
-                self.note(&name, |status| {
-                    status.origin = Origin::Absent;
-                    status.checked = Some(now.wall);
-                });
-            } else {
-                expected = false;
-                self.moved |= self.holdings.failed(&name);
-                self.tell_failed(&name, failure);
-            }
-        }
-        let changes = if expected {
-            self.schedule.succeeded(ticket, None, now)
-        } else {
-            self.schedule.failed(ticket, failure, now)
-        };
-        self.tell_gates(changes);
-    }
-
     /// Nobody is waited for any more: what has not been heard of counts as unknown.
     pub(super) fn give_up_waiting(&mut self) {
         for name in self.plan.names.keys() {
@@ -132,7 +58,7 @@ impl<S: Source> Agent<S> {
         }
     }
 
-    fn shown(&mut self, sink: &str, published: &Published, generation: crate::snapshot::Generation) {
+    fn shown(&mut self, sink: &str, published: &Published, generation: Generation) {
         self.adopt_kept(sink, published);
         let Some(status) = self.status.sinks.get_mut(sink) else { return };
         super::tell::published(sink, status, published);
@@ -185,15 +111,5 @@ impl<S: Source> Agent<S> {
             }
         }
         self.view.send_replace(View { snapshot: self.snapshot.clone(), status: Arc::new(self.status.clone()) });
-    }
-
-    pub(super) fn note(&mut self, name: &SecretName, change: impl FnOnce(&mut NameStatus)) {
-        if let Some(status) = self.status.names.get_mut(name) {
-            change(status);
-        }
-    }
-
-    fn names_of(&self, ticket: &Ticket) -> Vec<SecretName> {
-        self.names.get(ticket.object()).cloned().unwrap_or_default()
     }
 }

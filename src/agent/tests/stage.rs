@@ -1,0 +1,272 @@
+//! A loop in paused time, with a source that follows a script and a sink that remembers.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use super::super::*;
+use crate::extract::Cut;
+use crate::failure::{Blame, Code, Kind};
+use crate::moment::{Moment, UnixTime};
+use crate::plan::{Content, Wanted};
+use crate::ports::{Fetched, Published, SinkError};
+use crate::reference::{Collection, ObjectName, Reference, VaultHost};
+use crate::secret::{Part, Secret, SecretValue, Version};
+
+pub(super) const INTERVAL: Duration = Duration::from_mins(15);
+pub(super) const SETTLE: Duration = Duration::from_secs(2);
+
+pub(super) fn seconds(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+/// What the source does when it is asked; the last step is repeated for ever.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Gives(&'static str),
+    /// The same, but it has expired.
+    GivesExpired(&'static str),
+    Unchanged,
+    Fails(Failure),
+    Takes(Duration, Box<Step>),
+}
+
+pub(super) fn fails(blame: Blame, kind: Kind, code: &str) -> Step {
+    Step::Fails(Failure::new(blame, kind, Code::new(code)))
+}
+
+pub(super) fn takes(duration: Duration, step: Step) -> Step {
+    Step::Takes(duration, Box::new(step))
+}
+
+/// What a dead vault looks like.
+pub(super) fn times_out() -> Step {
+    takes(seconds(10.0), fails(Blame::Host, Kind::Outage, "timeout"))
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Script {
+    steps: Mutex<BTreeMap<Object, VecDeque<Step>>>,
+    asked: Mutex<Vec<Object>>,
+}
+
+impl Source for Script {
+    async fn fetch(&self, object: &Object) -> Result<Answer, Failure> {
+        self.asked.lock().unwrap().push(object.clone());
+        let mut step = {
+            let mut steps = self.steps.lock().unwrap();
+            let steps = steps.get_mut(object).unwrap();
+            if steps.len() > 1 { steps.pop_front().unwrap() } else { steps.front().unwrap().clone() }
+        };
+        loop {
+            match step {
+                Step::Gives(value) => {
+                    let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
+                    return Ok(Answer::Fetched(Fetched { secret, expires: None, renew_at: None, hint: None }));
+                }
+                Step::GivesExpired(value) => {
+                    let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
+                    let expires = UnixTime::from_seconds(1_600_000_000);
+                    return Ok(Answer::Fetched(Fetched { secret, expires, renew_at: None, hint: None }));
+                }
+                Step::Unchanged => return Ok(Answer::Unchanged),
+                Step::Fails(failure) => return Err(failure),
+                Step::Takes(duration, next) => {
+                    sleep(duration).await;
+                    step = *next;
+                }
+            }
+        }
+    }
+}
+
+/// What was published, and when.
+pub(super) type Shown = Arc<Mutex<Vec<(Duration, BTreeMap<String, String>)>>>;
+
+#[derive(Debug)]
+pub(super) struct Shelf {
+    name: String,
+    begun: tokio::time::Instant,
+    shown: Shown,
+    attempts: Arc<AtomicUsize>,
+    /// So many attempts fail.
+    failing: usize,
+}
+
+impl Sink for Shelf {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn check(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn publish(&mut self, snapshot: &Arc<Snapshot>, _now: Instant) -> Result<Published, SinkError> {
+        self.attempts.fetch_add(1, Ordering::SeqCst);
+        if self.failing > 0 {
+            self.failing -= 1;
+            let (path, reason, fix) = (PathBuf::from(&self.name), "it is full".to_owned(), "make room".to_owned());
+            return Err(SinkError { path, reason, fix });
+        }
+        let text = |secret: &Secret| String::from_utf8(secret.part(Part::Value).unwrap().expose().to_vec()).unwrap();
+        let values: BTreeMap<String, String> =
+            snapshot.secrets.iter().map(|(name, secret)| (name.to_string(), text(secret))).collect();
+        let mut shown = self.shown.lock().unwrap();
+        let mut changed = Vec::new();
+        if shown.last().is_none_or(|(_, last)| *last != values) {
+            changed.extend(values.keys().map(PathBuf::from));
+            shown.push((self.begun.elapsed(), values));
+        }
+        Ok(Published { generation: shown.len() as u64, changed, ..Published::default() })
+    }
+
+    fn sweep_due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn sweep(&mut self, _now: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+/// What was logged on this thread.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        struct Message(String);
+        impl tracing::field::Visit for Message {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
+                if field.name() == "message" {
+                    self.0 = format!("{value:?}");
+                }
+            }
+        }
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0.lock().unwrap().push(message.0);
+    }
+}
+
+/// A running loop.
+pub(super) struct Stage {
+    source: Arc<Script>,
+    shown: Shown,
+    pub(super) attempts: Arc<AtomicUsize>,
+    pub(super) view: watch::Receiver<View>,
+    pub(super) tell: mpsc::Sender<Event>,
+    pub(super) task: JoinHandle<()>,
+    pub(super) lines: Lines,
+    _logging: tracing::subscriber::DefaultGuard,
+}
+
+impl Stage {
+    /// Names are `vault.secret`.
+    pub(super) fn begin(scripts: Vec<(String, Vec<Step>)>, failing: usize) -> Self {
+        Self::with(scripts, failing, |_| {}, OnRevoked::Keep)
+    }
+
+    /// The same, with a plan that is changed before it begins.
+    pub(super) fn with(
+        scripts: Vec<(String, Vec<Step>)>,
+        failing: usize,
+        change: impl FnOnce(&mut Plan),
+        on_revoked: OnRevoked,
+    ) -> Self {
+        let lines = Lines::default();
+        let logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+        let begun = tokio::time::Instant::now();
+        let mut plan = Plan {
+            objects: BTreeMap::new(),
+            standbys: BTreeSet::new(),
+            names: BTreeMap::new(),
+            layouts: Arc::default(),
+        };
+        let (source, mut files) = (Arc::new(Script::default()), BTreeMap::new());
+        for (name, steps) in scripts {
+            let object = object(&name);
+            let reference = Reference::parse(&object.to_string()).unwrap();
+            plan.objects.insert(object.clone(), INTERVAL);
+            source.steps.lock().unwrap().insert(object.clone(), steps.into());
+            let secret = SecretName::parse(&name).unwrap();
+            files.insert(name.into(), Content { secret: secret.clone(), part: Part::Value });
+            plan.names.insert(secret, Wanted { reference, object, standby: None, cut: Cut::default(), required: true });
+        }
+        plan.layouts = Arc::new(BTreeMap::from([("/dir".into(), files)]));
+        change(&mut plan);
+        let (shown, attempts) = (Shown::default(), Arc::<AtomicUsize>::default());
+        let shelf = Shelf {
+            name: "/dir".to_owned(),
+            begun,
+            shown: Arc::clone(&shown),
+            attempts: Arc::clone(&attempts),
+            failing,
+        };
+        let clock: Clock = Arc::new(move || Moment {
+            tick: tokio::time::Instant::now().into_std(),
+            wall: UnixTime::from_seconds(1_700_000_000).unwrap().after(begun.elapsed()),
+        });
+        let agent = Agent::new(Parts {
+            plan,
+            identities: BTreeMap::new(),
+            settle: SETTLE,
+            on_revoked,
+            source: Arc::clone(&source),
+            sinks: vec![Box::new(shelf)],
+            seed: 1,
+            clock,
+        });
+        let (tell, events) = mpsc::channel(1);
+        let view = agent.view();
+        let task = tokio::spawn(agent.run(events));
+        Self { source, shown, attempts, view, tell, task, lines, _logging: logging }
+    }
+
+    pub(super) fn shown(&self) -> Vec<(Duration, BTreeMap<String, String>)> {
+        self.shown.lock().unwrap().clone()
+    }
+
+    /// The values that are shown now, in the order of their names.
+    pub(super) fn values(&self) -> Vec<String> {
+        self.shown().last().map(|(_, values)| values.values().cloned().collect()).unwrap_or_default()
+    }
+
+    pub(super) fn asked(&self, name: &str) -> usize {
+        let object = object(name);
+        self.source.asked.lock().unwrap().iter().filter(|asked| **asked == object).count()
+    }
+
+    pub(super) fn lines_with(&self, piece: &str) -> usize {
+        self.lines.0.lock().unwrap().iter().filter(|line| line.contains(piece)).count()
+    }
+
+    pub(super) async fn stop(self) -> Shown {
+        let begun = tokio::time::Instant::now();
+        self.tell.send(Event::Stop).await.unwrap();
+        self.task.await.unwrap();
+        assert!(begun.elapsed() < seconds(0.01), "nothing is waited for");
+        self.shown
+    }
+}
+
+pub(super) fn object(name: &str) -> Object {
+    let (vault, secret) = name.split_once('.').unwrap();
+    Object::Vault {
+        collection: Collection::Secret,
+        identity: IdentityName("default".to_owned()),
+        vault: VaultHost(format!("{vault}.vault.azure.net")),
+        name: ObjectName::parse(secret).unwrap(),
+        version: None,
+    }
+}
+
+pub(super) fn one(name: &str, steps: impl Into<Vec<Step>>) -> (String, Vec<Step>) {
+    (name.to_owned(), steps.into())
+}
