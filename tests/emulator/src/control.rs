@@ -18,7 +18,8 @@ use tokio::runtime::Handle;
 
 use crate::answer::{self, Answer};
 use crate::emulator::Stage;
-use crate::{Assertion, Error, Fault, SecretSpec, Service};
+use crate::world::World;
+use crate::{Assertion, CertificateSpec, Collection, Error, Fault, KeySpec, SecretSpec, Service};
 
 /// What a request of the control port could not be given.
 type Refused = (StatusCode, String);
@@ -77,17 +78,7 @@ fn obey(stage: &Stage, method: &Method, path: &str, body: &Bytes) -> Result<Valu
             Ok(json!({}))
         }
         ("GET", ["counters"]) => Ok(json!(stage.counters())),
-        ("PUT", ["vaults", vault, "secrets", name]) => {
-            let value = std::str::from_utf8(body).map_err(|wrong| (StatusCode::BAD_REQUEST, wrong.to_string()))?;
-            Ok(json!({"version": world.put_secret(vault, SecretSpec::new(name, value))}))
-        }
-        ("POST", ["vaults", vault, "secrets"]) => {
-            Ok(json!({"version": world.put_secret(vault, read::<SecretSpec>(body)?)}))
-        }
-        ("DELETE", ["vaults", vault, "secrets", name]) => {
-            let deleted = world.vaults.with(|vaults| vaults.find_mut(vault).is_some_and(|vault| vault.delete(name)));
-            Ok(json!({"deleted": deleted}))
-        }
+        (_, ["vaults", vault, rest @ ..]) => furnish(world, method, path, vault, rest, body),
         ("POST", ["faults"]) => {
             let fault = read::<Fault>(body)?;
             Ok(json!({"id": world.faults.with(|faults| faults.install(fault))}))
@@ -111,8 +102,57 @@ fn obey(stage: &Stage, method: &Method, path: &str, body: &Bytes) -> Result<Valu
             world.access_tokens.with(crate::entra::AccessTokens::revoke_all);
             Ok(json!({}))
         }
-        _ => Err((StatusCode::NOT_FOUND, format!("no such thing to do: {method} {path}"))),
+        _ => Err(unknown(method, path)),
     }
+}
+
+/// Puts something into a vault, or deletes it.
+fn furnish(
+    world: &World,
+    method: &Method,
+    path: &str,
+    vault: &str,
+    rest: &[&str],
+    body: &Bytes,
+) -> Result<Value, Refused> {
+    let put = |spec: SecretSpec| world.in_vault(vault, |vault, now| vault.secrets.put(spec, now));
+    let version = match (method.as_str(), rest) {
+        ("PUT", ["secrets", name]) => {
+            let value = std::str::from_utf8(body).map_err(|wrong| (StatusCode::BAD_REQUEST, wrong.to_string()))?;
+            put(SecretSpec::new(name, value))
+        }
+        ("POST", ["secrets"]) => put(read(body)?),
+        ("PUT", ["certificates", name]) => {
+            let spec = certificate(name, body)?;
+            world.in_vault(vault, |vault, now| vault.put_certificate(&spec, now))
+        }
+        ("PUT", ["keys", name]) => {
+            let spec = KeySpec { name: (*name).to_owned(), ..read(body)? };
+            world.in_vault(vault, |vault, now| vault.keys.put(spec, now))
+        }
+        ("DELETE", [collection, name]) => {
+            let collection = Collection::of(collection).ok_or_else(|| unknown(method, path))?;
+            let deleted = world.in_known_vault(vault, |vault, _| match collection {
+                Collection::Secrets => vault.secrets.delete(name),
+                Collection::Certificates => vault.delete_certificate(name),
+                Collection::Keys => vault.keys.delete(name),
+            });
+            return Ok(json!({"deleted": deleted}));
+        }
+        _ => return Err(unknown(method, path)),
+    };
+    Ok(json!({"version": version}))
+}
+
+fn certificate(name: &str, body: &Bytes) -> Result<CertificateSpec, Refused> {
+    let spec = CertificateSpec { name: name.to_owned(), ..read(body)? };
+    let no_leaf =
+        || (StatusCode::BAD_REQUEST, "there is no leaf: give leaf_der, or a certificate in the PEM".to_owned());
+    spec.completed().ok_or_else(no_leaf)
+}
+
+fn unknown(method: &Method, path: &str) -> Refused {
+    (StatusCode::NOT_FOUND, format!("no such thing to do: {method} {path}"))
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {

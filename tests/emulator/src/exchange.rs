@@ -108,9 +108,14 @@ pub(crate) async fn exchange(
         tokio::time::sleep(world.settings.latency).await;
     }
     let struck = world.faults.with(|faults| {
+        let route = match arrived.service {
+            Service::Entra => Route::Unknown,
+            Service::Vault => Route::of(&arrived.path),
+        };
         let request = HitRequest {
             operation: arrived.operation(),
-            secret: Route::of(&arrived.path).secret(),
+            collection: route.collection(),
+            name: route.name(),
             bearer: arrived.bearer().is_some(),
         };
         faults.strike(&Hit { service: arrived.service, vault: arrived.vault.as_deref(), request: Some(request) })

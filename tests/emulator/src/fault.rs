@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Refusal, Service};
+use crate::{Collection, Refusal, Service};
 
 /// What a request is for; a fault can be limited to one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,11 +14,11 @@ use crate::{Refusal, Service};
 pub enum Operation {
     /// A token of Entra.
     Token,
-    /// One secret, latest or by version.
+    /// One secret, certificate or key, latest or by version.
     Get,
-    /// The vault's secrets.
+    /// The vault's secrets, certificates or keys.
     List,
-    /// One secret's versions.
+    /// The versions of one of them.
     ListVersions,
     /// Anything else.
     Other,
@@ -116,9 +116,18 @@ pub struct Fault {
     /// Only this vault.
     #[serde(default)]
     pub vault: Option<String>,
+    /// Only secrets, certificates or keys.
+    #[serde(default)]
+    pub collection: Option<Collection>,
     /// Only this secret.
     #[serde(default)]
     pub secret: Option<String>,
+    /// Only this certificate; the secret and the key behind it are hit by their own faults.
+    #[serde(default)]
+    pub certificate: Option<String>,
+    /// Only this key.
+    #[serde(default)]
+    pub key: Option<String>,
     /// Only this operation.
     #[serde(default)]
     pub operation: Option<Operation>,
@@ -142,7 +151,10 @@ impl Fault {
         Self {
             service,
             vault: None,
+            collection: None,
             secret: None,
+            certificate: None,
+            key: None,
             operation: None,
             bearer: None,
             remaining: None,
@@ -167,9 +179,27 @@ impl Fault {
         self
     }
 
-    /// Limits it to one secret.
+    /// Limits it to secrets, certificates or keys.
+    pub fn of_collection(mut self, collection: Collection) -> Self {
+        self.collection = Some(collection);
+        self
+    }
+
+    /// Limits it to one secret, which may be the one behind a certificate.
     pub fn of_secret(mut self, secret: &str) -> Self {
         self.secret = Some(secret.to_owned());
+        self
+    }
+
+    /// Limits it to one certificate, and not to the secret or the key behind it.
+    pub fn of_certificate(mut self, certificate: &str) -> Self {
+        self.certificate = Some(certificate.to_owned());
+        self
+    }
+
+    /// Limits it to one key, which may be the one behind a certificate.
+    pub fn of_key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
         self
     }
 
@@ -207,7 +237,10 @@ impl Fault {
                 None => matches!(self.misbehaviour, Misbehaviour::NoTls),
                 Some(request) => {
                     !matches!(self.misbehaviour, Misbehaviour::NoTls)
-                        && same(&self.secret, request.secret)
+                        && self.collection.is_none_or(|collection| request.collection == Some(collection))
+                        && same(&self.secret, request.named(Collection::Secrets))
+                        && same(&self.certificate, request.named(Collection::Certificates))
+                        && same(&self.key, request.named(Collection::Keys))
                         && self.operation.is_none_or(|operation| operation == request.operation)
                         && self.bearer.is_none_or(|bearer| bearer == request.bearer)
                 }
@@ -230,8 +263,16 @@ pub(crate) struct Hit<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HitRequest<'a> {
     pub(crate) operation: Operation,
-    pub(crate) secret: Option<&'a str>,
+    pub(crate) collection: Option<Collection>,
+    pub(crate) name: Option<&'a str>,
     pub(crate) bearer: bool,
+}
+
+impl<'a> HitRequest<'a> {
+    /// The name asked for, if it is one of that collection.
+    fn named(&self, collection: Collection) -> Option<&'a str> {
+        self.name.filter(|_| self.collection == Some(collection))
+    }
 }
 
 #[derive(Debug)]
@@ -308,7 +349,12 @@ mod tests {
     use super::*;
 
     fn get(secret: &str) -> Hit<'_> {
-        let request = HitRequest { operation: Operation::Get, secret: Some(secret), bearer: true };
+        hit(Collection::Secrets, secret)
+    }
+
+    fn hit(collection: Collection, name: &str) -> Hit<'_> {
+        let (collection, name) = (Some(collection), Some(name));
+        let request = HitRequest { operation: Operation::Get, collection, name, bearer: true };
         Hit { service: Service::Vault, vault: Some("demo"), request: Some(request) }
     }
 
@@ -319,6 +365,23 @@ mod tests {
         let struck: Vec<bool> =
             ["a", "b", "a", "a"].iter().map(|secret| faults.strike(&get(secret)).is_some()).collect();
         assert_eq!(struck, [true, false, true, false]);
+    }
+
+    #[test]
+    fn a_fault_of_one_collection_leaves_the_others_alone() {
+        let struck = |fault: Fault, name| {
+            let mut faults = Faults::default();
+            faults.install(fault);
+            [Collection::Secrets, Collection::Certificates, Collection::Keys]
+                .map(|collection| faults.strike(&hit(collection, name)).is_some())
+        };
+        let reset = || Fault::vault(Misbehaviour::Reset);
+        assert_eq!(struck(reset().of_secret("a"), "a"), [true, false, false]);
+        assert_eq!(struck(reset().of_certificate("A"), "a"), [false, true, false]);
+        assert_eq!(struck(reset().of_key("a"), "a"), [false, false, true]);
+        assert_eq!(struck(reset().of_key("a"), "b"), [false, false, false]);
+        assert_eq!(struck(reset().of_collection(Collection::Keys), "b"), [false, false, true]);
+        assert_eq!(struck(reset().of_operation(Operation::Get), "b"), [true, true, true]);
     }
 
     #[test]

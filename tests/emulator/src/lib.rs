@@ -36,4 +36,4 @@ pub use fault::{Fault, FaultId, Misbehaviour, Operation};
 pub use log::{Counters, Logged};
 pub use service::Service;
 pub use settings::Settings;
-pub use vault::{Permission, Refusal, SecretSpec};
+pub use vault::{CertificateSpec, Collection, Conversion, Jwk, KeySpec, Permission, Refusal, SecretSpec, Stored};

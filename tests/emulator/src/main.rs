@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Parser;
-use keyferry_emulator::{Assertion, DEFAULT_CLIENT, DEFAULT_SUBJECT, DEFAULT_TENANT, Emulator, Service, Settings};
+use keyferry_emulator::{
+    Assertion, Conversion, DEFAULT_CLIENT, DEFAULT_SUBJECT, DEFAULT_TENANT, Emulator, Service, Settings,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Entra's token endpoint and Azure Key Vault on loopback, for trying keyferry without Azure.
@@ -37,6 +39,9 @@ struct Options {
     /// Put an empty page behind every full page of a list.
     #[arg(long)]
     empty_pages: bool,
+    /// What becomes of outContentType when a secret is read.
+    #[arg(long, value_enum, default_value_t = Conversion::default())]
+    out_content_type: Conversion,
     /// Address to listen on.
     #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
     address: IpAddr,
@@ -92,6 +97,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         http2: !options.http1_only,
         latency: options.latency,
         empty_pages: options.empty_pages,
+        conversion: options.out_content_type,
         token_lifetime: i64::try_from(options.token_lifetime.as_secs())?,
         ..Settings::default()
     })?;

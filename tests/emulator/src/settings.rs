@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::Conversion;
+
 /// How the emulator is to run; the default suits most tests.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
@@ -27,6 +29,8 @@ pub struct Settings {
     pub default_access: bool,
     /// Put an empty page with a `nextLink` behind every full one.
     pub empty_pages: bool,
+    /// What becomes of `outContentType` when a secret is read.
+    pub conversion: Conversion,
     /// Part Entra's `error_description` with line breaks, as until 2023, instead of blanks.
     pub line_breaks: bool,
     /// Seconds an access token lasts.
@@ -45,6 +49,7 @@ impl Default for Settings {
             latency: Duration::ZERO,
             default_access: true,
             empty_pages: false,
+            conversion: Conversion::default(),
             line_breaks: false,
             token_lifetime: 86_399,
         }

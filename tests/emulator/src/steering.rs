@@ -3,8 +3,8 @@
 use std::sync::atomic::Ordering;
 
 use crate::fault::{Fault, FaultId};
-use crate::vault::{Permission, Refusal, Rule, SecretSpec};
-use crate::{App, Assertion, DEFAULT_TENANT, Emulator};
+use crate::vault::Rule;
+use crate::{App, Assertion, CertificateSpec, DEFAULT_TENANT, Emulator, KeySpec, Permission, Refusal, SecretSpec};
 
 /// Identities.
 impl Emulator {
@@ -19,22 +19,22 @@ impl Emulator {
         self.world().cluster.mint(assertion).expect("the cluster's key signs")
     }
 
-    /// Lets a client do something in a vault, or with one of its secrets only.
-    pub fn allow(&self, client: &str, vault: &str, permission: Permission, secret: Option<&str>) {
-        self.rule(client, vault, permission, secret, None);
+    /// Lets a client do something in a vault, or with one object of it only.
+    pub fn allow(&self, client: &str, vault: &str, permission: Permission, object: Option<&str>) {
+        self.rule(client, vault, permission, object, None);
     }
 
-    /// Forbids a client something in a vault, or with one of its secrets only, for the reason given.
-    pub fn deny(&self, client: &str, vault: &str, permission: Permission, secret: Option<&str>, refusal: Refusal) {
-        self.rule(client, vault, permission, secret, Some(refusal));
+    /// Forbids a client something in a vault, or with one object of it only, for the reason given.
+    pub fn deny(&self, client: &str, vault: &str, permission: Permission, object: Option<&str>, refusal: Refusal) {
+        self.rule(client, vault, permission, object, Some(refusal));
     }
 
-    fn rule(&self, client: &str, vault: &str, permission: Permission, secret: Option<&str>, refusal: Option<Refusal>) {
+    fn rule(&self, client: &str, vault: &str, permission: Permission, object: Option<&str>, refusal: Option<Refusal>) {
         let rule = Rule {
             client: client.to_owned(),
             vault: Some(vault.to_owned()),
             permission: Some(permission),
-            secret: secret.map(str::to_owned),
+            object: object.map(str::to_owned),
             refusal,
         };
         self.world().rules.with(|rules| rules.add(rule));
@@ -50,9 +50,7 @@ impl Emulator {
 
     /// Adds a vault of a tenant, or moves it there.
     pub fn add_vault_in(&self, vault: &str, tenant: &str) {
-        self.world().vaults.with(|vaults| {
-            vaults.add(vault, tenant);
-        });
+        self.world().vaults.with(|vaults| vaults.add(vault, tenant));
     }
 
     /// Puts a new version of a plain secret, adding the vault if need be, and gives the version's id.
@@ -62,7 +60,7 @@ impl Emulator {
 
     /// Puts a new version of a secret, adding the vault if need be, and gives the version's id.
     pub fn put_secret_with(&self, vault: &str, spec: SecretSpec) -> String {
-        self.world().put_secret(vault, spec)
+        self.world().in_vault(vault, |vault, now| vault.secrets.put(spec, now))
     }
 
     /// Changes the latest version of a secret, or the one named, in place; tells whether there is one.
@@ -73,20 +71,70 @@ impl Emulator {
         version: Option<&str>,
         change: impl FnOnce(&mut SecretSpec),
     ) -> bool {
-        let now = self.world().clock.now();
-        self.world()
-            .vaults
-            .with(|vaults| vaults.find_mut(vault).is_some_and(|vault| vault.change(name, version, now, change)))
+        self.world().in_known_vault(vault, |vault, now| vault.secrets.change(name, version, now, change).is_some())
     }
 
     /// Deletes a secret with all its versions; tells whether there was one.
     pub fn delete_secret(&self, vault: &str, name: &str) -> bool {
-        self.world().vaults.with(|vaults| vaults.find_mut(vault).is_some_and(|vault| vault.delete(name)))
+        self.world().in_known_vault(vault, |vault, _| vault.secrets.delete(name))
     }
 
     /// Puts an empty page with a `nextLink` behind every full one, or stops doing so.
     pub fn set_empty_pages(&self, empty_pages: bool) {
         self.world().empty_pages.store(empty_pages, Ordering::Relaxed);
+    }
+}
+
+/// Certificates and keys.
+impl Emulator {
+    /// Puts a new version of a certificate with the secret and the key behind it, adding the vault if need be, and gives
+    /// the version's id, which all three share.
+    ///
+    /// # Panics
+    ///
+    /// If there is no leaf: neither `leaf_der` nor a certificate in the PEM.
+    #[expect(clippy::expect_used, reason = "a test that forgot the leaf has to hear of it where it did")]
+    pub fn put_certificate(&self, vault: &str, spec: CertificateSpec) -> String {
+        let spec = spec.completed().expect("there is a leaf");
+        self.world().in_vault(vault, |vault, now| vault.put_certificate(&spec, now))
+    }
+
+    /// Changes the latest version of a certificate, or the one named, in place, and the secret and the key behind it with
+    /// it; tells whether there is one.
+    pub fn update_certificate(
+        &self,
+        vault: &str,
+        name: &str,
+        version: Option<&str>,
+        change: impl FnOnce(&mut CertificateSpec),
+    ) -> bool {
+        self.world().in_known_vault(vault, |vault, now| vault.change_certificate(name, version, now, change))
+    }
+
+    /// Deletes a certificate with all its versions and what is behind them; tells whether there was one.
+    pub fn delete_certificate(&self, vault: &str, name: &str) -> bool {
+        self.world().in_known_vault(vault, |vault, _| vault.delete_certificate(name))
+    }
+
+    /// Puts a new version of a key, adding the vault if need be, and gives the version's id.
+    pub fn put_key(&self, vault: &str, spec: KeySpec) -> String {
+        self.world().in_vault(vault, |vault, now| vault.keys.put(spec, now))
+    }
+
+    /// Changes the latest version of a key, or the one named, in place; tells whether there is one.
+    pub fn update_key(
+        &self,
+        vault: &str,
+        name: &str,
+        version: Option<&str>,
+        change: impl FnOnce(&mut KeySpec),
+    ) -> bool {
+        self.world().in_known_vault(vault, |vault, now| vault.keys.change(name, version, now, change).is_some())
+    }
+
+    /// Deletes a key with all its versions; tells whether there was one.
+    pub fn delete_key(&self, vault: &str, name: &str) -> bool {
+        self.world().in_known_vault(vault, |vault, _| vault.keys.delete(name))
     }
 }
 

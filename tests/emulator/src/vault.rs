@@ -1,24 +1,37 @@
 //! Key Vault: which paths it answers, in which order it checks, and the headers of all its answers.
 
 mod authorize;
+mod certificate;
+mod collection;
+mod conversion;
+mod key;
+mod leaf;
 mod listing;
+mod object;
 mod permission;
+mod reading;
 mod refusal;
 mod route;
 mod secret;
 mod shape;
+mod shelf;
 mod store;
 
 use hyper::{Method, StatusCode};
 
+pub use certificate::{CertificateSpec, Stored};
+pub use collection::Collection;
+pub use conversion::Conversion;
+pub use key::{Jwk, KeySpec};
 pub use permission::{Permission, Refusal};
 pub use secret::SecretSpec;
 
 pub(crate) use permission::{Rule, Rules};
 pub(crate) use refusal::VaultRefusal;
 pub(crate) use route::Route;
-pub(crate) use store::Vaults;
+pub(crate) use store::{Vault, Vaults};
 
+use self::reading::Wanted;
 use crate::Emulator;
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
@@ -64,33 +77,30 @@ fn considered(world: &World, arrived: &Arrived, route: &Route<'_>) -> Result<Ans
     let Some(version) = arrived.parameter("api-version").filter(|version| !version.is_empty()) else {
         return Err(VaultRefusal::bad_parameter("api-version must be specified"));
     };
+    world.settings.conversion.admit(&version)?;
     if arrived.method != Method::GET {
         return Err(VaultRefusal::MethodNotAllowed);
     }
-    if let Some(name) = route.secret()
-        && !secret::is_name(name)
+    if let Some(name) = route.name()
+        && !object::is_name(name)
     {
         return Err(VaultRefusal::bad_parameter(&format!("The request URI contains an invalid name: {name}")));
     }
-    let allowed = |permission, secret| world.rules.with(|rules| rules.check(&client, vault, permission, secret));
+    let allowed = |permission, object| world.rules.with(|rules| rules.check(&client, vault, permission, object));
     match *route {
-        Route::List => {
-            allowed(Permission::List, None)?;
-            listing::secrets(world, arrived, vault, &version)
+        Route::List { collection } => {
+            allowed(Permission::list(collection), None)?;
+            listing::list(world, arrived, vault, collection, None, &version)
         }
-        Route::ListVersions { name } => {
-            allowed(Permission::List, Some(name))?;
-            listing::versions(world, arrived, vault, name, &version)
+        Route::ListVersions { collection, name } => {
+            allowed(Permission::list(collection), Some(name))?;
+            listing::list(world, arrived, vault, collection, Some(name), &version)
         }
-        Route::Get { name, version: wanted } => {
-            allowed(Permission::Get, Some(name))?;
-            let base = world.vault_url(vault);
-            let found = world.vaults.with(|vaults| vaults.find(vault)?.version(name, wanted).cloned());
-            let secret = found.ok_or_else(|| VaultRefusal::not_found(name, wanted))?;
-            if !secret.spec.enabled {
-                return Err(VaultRefusal::Forbidden(Refusal::SecretDisabled));
-            }
-            Ok(answer::json(StatusCode::OK, &shape::bundle(&secret, &base, &version)))
+        Route::Get { collection, name, version: wanted } => {
+            allowed(Permission::get(collection), Some(name))?;
+            let wanted = Wanted { collection, name, version: wanted };
+            let body = reading::get(world, arrived, vault, wanted, &version)?;
+            Ok(answer::json(StatusCode::OK, &body))
         }
         Route::Unknown => Err(VaultRefusal::Failed(StatusCode::NOT_FOUND)),
     }

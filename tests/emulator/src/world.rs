@@ -8,8 +8,8 @@ use crate::entra::{AccessTokens, Cluster, Directory};
 use crate::fault::Faults;
 use crate::guarded::Guarded;
 use crate::log::Log;
-use crate::vault::{Rules, Vaults};
-use crate::{DEFAULT_TENANT, Emulator, Error, SecretSpec, Settings};
+use crate::vault::{Rules, Vault, Vaults};
+use crate::{Emulator, Error, Settings};
 
 /// The state of the emulator.
 #[derive(Debug)]
@@ -75,13 +75,16 @@ impl World {
         self.settings.shown_vault_port.unwrap_or(self.vault_port)
     }
 
-    /// Puts a version of a secret, adding the vault to the default tenant if need be.
-    pub(crate) fn put_secret(&self, vault: &str, spec: SecretSpec) -> String {
+    /// Does something with a vault and the time, adding the vault to the default tenant if need be.
+    pub(crate) fn in_vault<R>(&self, vault: &str, work: impl FnOnce(&mut Vault, i64) -> R) -> R {
         let now = self.clock.now();
-        self.vaults.with(|vaults| match vaults.find_mut(vault) {
-            Some(vault) => vault.put(spec, now),
-            None => vaults.add(vault, DEFAULT_TENANT).put(spec, now),
-        })
+        self.vaults.with(|vaults| work(vaults.open(vault), now))
+    }
+
+    /// Does something with a vault and the time, if there is the vault; tells whether it could be done.
+    pub(crate) fn in_known_vault(&self, vault: &str, work: impl FnOnce(&mut Vault, i64) -> bool) -> bool {
+        let now = self.clock.now();
+        self.vaults.with(|vaults| vaults.find_mut(vault).is_some_and(|vault| work(vault, now)))
     }
 
     /// The `Date` header of now, by the services' clock.

@@ -6,8 +6,11 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+use super::collection::Collection;
+use super::object::{Object, Version};
 use super::refusal::VaultRefusal;
-use super::shape;
+use super::shape::{self, Frame};
+use super::shelf::Shelf;
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
 use crate::world::World;
@@ -15,35 +18,54 @@ use crate::world::World;
 /// Default and largest size of a page.
 const PAGE: usize = 25;
 
-/// The secrets of a vault, one entry each.
-pub(crate) fn secrets(
+/// A collection, one entry for each name, or the versions of one name; a name that does not exist has none, and that
+/// is no error.
+pub(crate) fn list(
     world: &World,
     arrived: &Arrived,
     vault: &str,
+    collection: Collection,
+    name: Option<&str>,
     api_version: &str,
 ) -> Result<Answer, VaultRefusal> {
     let base = world.vault_url(vault);
+    let frame = Frame { base: &base, api_version };
+    let with_version = name.is_some();
     let items = world.vaults.with(|vaults| {
-        let latest = vaults.find(vault).into_iter().flat_map(super::store::Vault::latest);
-        latest.map(|secret| shape::item(secret, &base, false, api_version)).collect()
+        let Some(vault) = vaults.find(vault) else { return Vec::new() };
+        match collection {
+            Collection::Secrets => {
+                entries(&vault.secrets, name, |one| Some(shape::secret::item(one, frame, with_version)))
+            }
+            Collection::Certificates => {
+                let pending = includes_pending(arrived);
+                entries(&vault.certificates, name, |one| {
+                    let shown = with_version || pending || !one.spec.in_creation;
+                    shown.then(|| shape::certificate::item(one, frame, with_version))
+                })
+            }
+            Collection::Keys => entries(&vault.keys, name, |one| Some(shape::key::item(one, frame, with_version))),
+        }
     });
-    page(world, arrived, vault, "/secrets", api_version, items)
+    let path = match name {
+        None => format!("/{}", collection.plural()),
+        Some(name) => format!("/{}/{name}/versions", collection.plural()),
+    };
+    page(world, arrived, vault, &path, api_version, items)
 }
 
-/// The versions of a secret; a secret that does not exist has none, and that is no error.
-pub(crate) fn versions(
-    world: &World,
-    arrived: &Arrived,
-    vault: &str,
-    name: &str,
-    api_version: &str,
-) -> Result<Answer, VaultRefusal> {
-    let base = world.vault_url(vault);
-    let items = world.vaults.with(|vaults| {
-        let versions = vaults.find(vault).map(|vault| vault.versions(name)).unwrap_or_default();
-        versions.into_iter().map(|secret| shape::item(secret, &base, true, api_version)).collect()
-    });
-    page(world, arrived, vault, &format!("/secrets/{name}/versions"), api_version, items)
+fn entries<S: Object>(
+    shelf: &Shelf<S>,
+    name: Option<&str>,
+    entry: impl Fn(&Version<S>) -> Option<Value>,
+) -> Vec<Value> {
+    let versions = name.map_or_else(|| shelf.latest(), |name| shelf.versions(name));
+    versions.into_iter().filter_map(entry).collect()
+}
+
+/// Whether a list is to show the certificates in creation too.
+fn includes_pending(arrived: &Arrived) -> bool {
+    arrived.parameter("includePending").is_some_and(|value| value.eq_ignore_ascii_case("true"))
 }
 
 fn page(
@@ -81,6 +103,9 @@ fn page(
         );
         if asked.is_some() {
             link = format!("{link}&maxresults={size}");
+        }
+        if includes_pending(arrived) {
+            link.push_str("&includePending=true");
         }
         link
     });

@@ -2,17 +2,44 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::collection::Collection;
 use super::refusal::VaultRefusal;
 use crate::DEFAULT_CLIENT;
 
-/// What an identity may do with secrets.
+/// What an identity may do; each collection has permissions of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Permission {
-    /// Read values.
+    /// Read the values of secrets, those behind certificates included.
     Get,
     /// List secrets and versions.
     List,
+    /// Read certificates.
+    GetCertificate,
+    /// List certificates and versions.
+    ListCertificates,
+    /// Read public keys, those behind certificates included.
+    GetKey,
+    /// List keys and versions.
+    ListKeys,
+}
+
+impl Permission {
+    pub(crate) fn get(collection: Collection) -> Self {
+        match collection {
+            Collection::Secrets => Self::Get,
+            Collection::Certificates => Self::GetCertificate,
+            Collection::Keys => Self::GetKey,
+        }
+    }
+
+    pub(crate) fn list(collection: Collection) -> Self {
+        match collection {
+            Collection::Secrets => Self::List,
+            Collection::Certificates => Self::ListCertificates,
+            Collection::Keys => Self::ListKeys,
+        }
+    }
 }
 
 /// Why a vault answers 403: its inner codes.
@@ -27,8 +54,22 @@ pub enum Refusal {
     ForbiddenByFirewall,
     /// Public access is off.
     ForbiddenByConnection,
-    /// The version is disabled.
+    /// The secret's version is disabled.
     SecretDisabled,
+    /// The certificate's version is disabled.
+    CertificateDisabled,
+    /// The key's version is disabled.
+    KeyDisabled,
+}
+
+impl Refusal {
+    pub(crate) fn disabled(collection: Collection) -> Self {
+        match collection {
+            Collection::Secrets => Self::SecretDisabled,
+            Collection::Certificates => Self::CertificateDisabled,
+            Collection::Keys => Self::KeyDisabled,
+        }
+    }
 }
 
 /// Grants and denials; of those that match, the last one counts.
@@ -42,8 +83,8 @@ pub(crate) struct Rule {
     pub(crate) vault: Option<String>,
     /// None is every permission.
     pub(crate) permission: Option<Permission>,
-    /// None is the whole vault; a rule for one secret says nothing about listing the vault.
-    pub(crate) secret: Option<String>,
+    /// None is the whole vault; a rule for one object says nothing about listing the vault.
+    pub(crate) object: Option<String>,
     /// None is a grant.
     pub(crate) refusal: Option<Refusal>,
 }
@@ -51,7 +92,7 @@ pub(crate) struct Rule {
 impl Rules {
     pub(crate) fn new(default_access: bool) -> Self {
         let everything =
-            Rule { client: DEFAULT_CLIENT.to_owned(), vault: None, permission: None, secret: None, refusal: None };
+            Rule { client: DEFAULT_CLIENT.to_owned(), vault: None, permission: None, object: None, refusal: None };
         Self(if default_access { vec![everything] } else { Vec::new() })
     }
 
@@ -64,7 +105,7 @@ impl Rules {
         client: &str,
         vault: &str,
         permission: Permission,
-        secret: Option<&str>,
+        object: Option<&str>,
     ) -> Result<(), VaultRefusal> {
         let covers = |limit: &Option<String>, asked: Option<&str>| {
             limit.as_deref().is_none_or(|limit| asked.is_some_and(|asked| limit.eq_ignore_ascii_case(asked)))
@@ -73,7 +114,7 @@ impl Rules {
             rule.client.eq_ignore_ascii_case(client)
                 && covers(&rule.vault, Some(vault))
                 && rule.permission.is_none_or(|one| one == permission)
-                && covers(&rule.secret, secret)
+                && covers(&rule.object, object)
         };
         match self.0.iter().rfind(applies) {
             Some(Rule { refusal: None, .. }) => Ok(()),
@@ -87,12 +128,12 @@ impl Rules {
 mod tests {
     use super::*;
 
-    fn rule(secret: Option<&str>, permission: Permission, refusal: Option<Refusal>) -> Rule {
+    fn rule(object: Option<&str>, permission: Permission, refusal: Option<Refusal>) -> Rule {
         Rule {
             client: "c".to_owned(),
             vault: Some("v".to_owned()),
             permission: Some(permission),
-            secret: secret.map(str::to_owned),
+            object: object.map(str::to_owned),
             refusal,
         }
     }

@@ -3,6 +3,7 @@
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+use super::collection::Collection;
 use super::permission::Refusal;
 use super::route::Route;
 use crate::answer::{self, Answer};
@@ -23,16 +24,20 @@ pub(crate) enum VaultRefusal {
     InvalidIssuer { expected: String, found: String },
     SigningKeyUnresolved,
     Forbidden(Refusal),
-    NotFound { name: String },
+    NotFound { collection: Collection, name: String },
     BadParameter { message: String },
     MethodNotAllowed,
     Failed(StatusCode),
 }
 
 impl VaultRefusal {
-    pub(crate) fn not_found(name: &str, version: Option<&str>) -> Self {
+    pub(crate) fn not_found(collection: Collection, name: &str, version: Option<&str>) -> Self {
         let name = version.map_or_else(|| name.to_owned(), |version| format!("{name}/{version}"));
-        Self::NotFound { name }
+        Self::NotFound { collection, name }
+    }
+
+    pub(crate) fn disabled(collection: Collection) -> Self {
+        Self::Forbidden(Refusal::disabled(collection))
     }
 
     pub(crate) fn bad_parameter(message: &str) -> Self {
@@ -41,7 +46,11 @@ impl VaultRefusal {
 
     /// Whether a role assignment was found before this was said; only then is it named in a header.
     pub(crate) fn comes_after_authorization(&self) -> bool {
-        matches!(self, Self::Forbidden(Refusal::SecretDisabled) | Self::NotFound { .. })
+        matches!(
+            self,
+            Self::Forbidden(Refusal::SecretDisabled | Refusal::CertificateDisabled | Refusal::KeyDisabled)
+                | Self::NotFound { .. }
+        )
     }
 
     /// The error as it goes out.
@@ -83,7 +92,9 @@ impl VaultRefusal {
     fn code(&self) -> &'static str {
         match self {
             Self::Forbidden(_) => "Forbidden",
-            Self::NotFound { .. } => "SecretNotFound",
+            Self::NotFound { collection: Collection::Secrets, .. } => "SecretNotFound",
+            Self::NotFound { collection: Collection::Certificates, .. } => "CertificateNotFound",
+            Self::NotFound { collection: Collection::Keys, .. } => "KeyNotFound",
             Self::BadParameter { .. } => "BadParameter",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::Failed(StatusCode::TOO_MANY_REQUESTS) => "Throttled",
@@ -114,11 +125,14 @@ impl VaultRefusal {
                 )
             }
             Self::Forbidden(refusal) => forbidden(*refusal, world, arrived),
-            Self::NotFound { name } => format!(
-                "A secret with (name/id) {name} was not found in this key vault. If you recently deleted this secret \
-                 you may be able to recover it using the correct recovery command. For help resolving this issue, \
-                 please see https://go.microsoft.com/fwlink/?linkid=2125182"
-            ),
+            Self::NotFound { collection, name } => {
+                let kind = collection.singular();
+                format!(
+                    "A {kind} with (name/id) {name} was not found in this key vault. If you recently deleted this \
+                     {kind} you may be able to recover it using the correct recovery command. For help resolving \
+                     this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+                )
+            }
             Self::BadParameter { message } => message.clone(),
             Self::MethodNotAllowed => "The requested resource does not support this method.".to_owned(),
             Self::Failed(StatusCode::TOO_MANY_REQUESTS) => {
@@ -141,20 +155,26 @@ fn forbidden(refusal: Refusal, world: &World, arrived: &Arrived) -> String {
     let client = shown.map(|token| token.client).unwrap_or_default();
     let caller = format!("appid={client};oid={OBJECT_ID};iss=https://sts.windows.net/{tenant}/");
     let place = format!("{vault};location=westeurope");
+    let collection = route.collection().unwrap_or(Collection::Secrets).plural();
+    let disabled = |kind: Collection| format!("Operation get is not allowed on a disabled {}.", kind.singular());
     match refusal {
-        Refusal::SecretDisabled => "Operation get is not allowed on a disabled secret.".to_owned(),
+        Refusal::SecretDisabled => disabled(Collection::Secrets),
+        Refusal::CertificateDisabled => disabled(Collection::Certificates),
+        Refusal::KeyDisabled => disabled(Collection::Keys),
         Refusal::ForbiddenByRbac => {
-            let action = match route.operation() {
-                Operation::Get => "getSecret",
-                _ => "readMetadata",
+            // Only of secrets is the metadata apart from the value.
+            let action = match (route.collection(), route.operation()) {
+                (Some(Collection::Certificates | Collection::Keys), _) => "read",
+                (_, Operation::Get) => "getSecret/action",
+                _ => "readMetadata/action",
             };
-            let secret = route.secret().map(|name| format!("/secrets/{name}")).unwrap_or_default();
+            let object = route.name().map(|name| format!("/{collection}/{name}")).unwrap_or_default();
             format!(
                 "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments or \
                  role definitions were changed recently, please observe propagation time.\r\nCaller: {caller}\r\n\
-                 Action: 'Microsoft.KeyVault/vaults/secrets/{action}/action'\r\nResource: \
+                 Action: 'Microsoft.KeyVault/vaults/{collection}/{action}'\r\nResource: \
                  '/subscriptions/{SUBSCRIPTION}/resourcegroups/demo/providers/microsoft.keyvault/vaults/{vault}\
-                 {secret}'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: \
+                 {object}'\r\nAssignment: (not found)\r\nDenyAssignmentId: null\r\nDecisionReason: \
                  'DeniedWithNoValidRBAC' \r\nVault: {place}\r\n"
             )
         }
@@ -164,8 +184,8 @@ fn forbidden(refusal: Refusal, world: &World, arrived: &Arrived) -> String {
                 _ => "list",
             };
             format!(
-                "The user, group or application '{caller}' does not have secrets {permission} permission on key vault \
-                 '{place}'. For help resolving this issue, please see \
+                "The user, group or application '{caller}' does not have {collection} {permission} permission on key \
+                 vault '{place}'. For help resolving this issue, please see \
                  https://go.microsoft.com/fwlink/?linkid=2125287"
             )
         }

@@ -1,8 +1,11 @@
-//! A secret's version: what a test asks for, and what the vault keeps of it.
+//! A secret's version, as a test asks for it.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+
+use super::collection::Collection;
+use super::object::{Facts, Object, enabled};
 
 /// A version of a secret to put; `SecretSpec::new` gives a plain enabled one.
 #[derive(Clone, PartialEq, Eq, Deserialize)]
@@ -26,7 +29,7 @@ pub struct SecretSpec {
     /// Tags, absent from answers if empty.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// Backs a certificate: shown as managed and with a key id.
+    /// Backs a certificate: shown as managed and with a key id. `put_certificate` sees to it by itself.
     #[serde(default)]
     pub certificate: bool,
     /// Version id to use instead of a random one, for ties and orders.
@@ -35,10 +38,6 @@ pub struct SecretSpec {
     /// Creation time to use instead of now, in Unix seconds.
     #[serde(default)]
     pub created: Option<i64>,
-}
-
-fn enabled() -> bool {
-    true
 }
 
 impl SecretSpec {
@@ -66,16 +65,17 @@ impl std::fmt::Debug for SecretSpec {
     }
 }
 
-/// A version as the vault keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SecretVersion {
-    pub(crate) spec: SecretSpec,
-    pub(crate) id: String,
-    pub(crate) created: i64,
-    pub(crate) updated: i64,
-}
-
-/// Whether a name has only the letters and the length that the vault takes.
-pub(crate) fn is_name(name: &str) -> bool {
-    (1..=127).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+impl Object for SecretSpec {
+    fn facts(&self) -> Facts<'_> {
+        Facts {
+            collection: Collection::Secrets,
+            name: &self.name,
+            enabled: self.enabled,
+            nbf: self.nbf,
+            exp: self.exp,
+            tags: &self.tags,
+            version: self.version.as_deref(),
+            created: self.created,
+        }
+    }
 }

@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::secret::{SecretSpec, SecretVersion};
-use crate::random;
+use super::certificate::CertificateSpec;
+use super::key::KeySpec;
+use super::secret::SecretSpec;
+use super::shelf::Shelf;
+use crate::DEFAULT_TENANT;
 
 /// All vaults by lower-case name.
 #[derive(Debug, Default)]
@@ -14,19 +17,25 @@ pub(crate) struct Vaults(BTreeMap<String, Vault>);
 pub(crate) struct Vault {
     /// The tenant whose tokens it takes.
     pub(crate) tenant: String,
-    /// Versions by lower-case name of the secret, oldest first.
-    secrets: BTreeMap<String, Vec<SecretVersion>>,
+    pub(crate) secrets: Shelf<SecretSpec>,
+    pub(crate) certificates: Shelf<CertificateSpec>,
+    pub(crate) keys: Shelf<KeySpec>,
 }
 
 impl Vaults {
     /// Adds a vault unless it exists; its tenant is the given one either way.
-    pub(crate) fn add(&mut self, name: &str, tenant: &str) -> &mut Vault {
-        let vault = self
-            .0
-            .entry(name.to_ascii_lowercase())
-            .or_insert_with(|| Vault { tenant: String::new(), secrets: BTreeMap::new() });
-        tenant.clone_into(&mut vault.tenant);
-        vault
+    pub(crate) fn add(&mut self, name: &str, tenant: &str) {
+        tenant.clone_into(&mut self.open(name).tenant);
+    }
+
+    /// Finds a vault, or adds it to the default tenant.
+    pub(crate) fn open(&mut self, name: &str) -> &mut Vault {
+        self.0.entry(name.to_ascii_lowercase()).or_insert_with(|| Vault {
+            tenant: DEFAULT_TENANT.to_owned(),
+            secrets: Shelf::default(),
+            certificates: Shelf::default(),
+            keys: Shelf::default(),
+        })
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<&Vault> {
@@ -39,57 +48,49 @@ impl Vaults {
 }
 
 impl Vault {
-    /// Adds a version, which is the latest from now on, and gives its id.
-    pub(crate) fn put(&mut self, spec: SecretSpec, now: i64) -> String {
-        let id = spec.version.clone().unwrap_or_else(random::version);
-        let created = spec.created.unwrap_or(now);
-        let versions = self.secrets.entry(spec.name.to_ascii_lowercase()).or_default();
-        versions.push(SecretVersion { spec, id: id.clone(), created, updated: created });
+    /// Adds a version of a certificate with the secret and the key behind it, and gives the id all three share.
+    pub(crate) fn put_certificate(&mut self, spec: &CertificateSpec, now: i64) -> String {
+        let id = self.certificates.put(spec.clone(), now);
+        self.back(spec, &id, now);
         id
     }
 
-    /// The latest version, or the one named.
-    pub(crate) fn version(&self, name: &str, wanted: Option<&str>) -> Option<&SecretVersion> {
-        let versions = self.secrets.get(&name.to_ascii_lowercase())?;
-        match wanted {
-            None => versions.last(),
-            Some(id) => versions.iter().find(|version| version.id.eq_ignore_ascii_case(id)),
-        }
-    }
-
-    /// Changes a version in place; tells whether there was one.
-    pub(crate) fn change(
+    /// Changes a certificate's version with the secret and the key behind it; tells whether there was one.
+    pub(crate) fn change_certificate(
         &mut self,
         name: &str,
         wanted: Option<&str>,
         now: i64,
-        change: impl FnOnce(&mut SecretSpec),
+        change: impl FnOnce(&mut CertificateSpec),
     ) -> bool {
-        let Some(versions) = self.secrets.get_mut(&name.to_ascii_lowercase()) else { return false };
-        let version = match wanted {
-            None => versions.last_mut(),
-            Some(id) => versions.iter_mut().find(|version| version.id.eq_ignore_ascii_case(id)),
-        };
-        let Some(version) = version else { return false };
-        change(&mut version.spec);
-        version.updated = now;
+        let Some(changed) = self.certificates.change(name, wanted, now, change) else { return false };
+        let (spec, id) = (changed.spec.clone(), changed.id.clone());
+        self.back(&spec, &id, now);
         true
     }
 
-    /// Deletes a secret with all its versions; tells whether there was one.
-    pub(crate) fn delete(&mut self, name: &str) -> bool {
-        self.secrets.remove(&name.to_ascii_lowercase()).is_some()
+    /// Deletes a certificate with the secret and the key behind it; tells whether there was one.
+    pub(crate) fn delete_certificate(&mut self, name: &str) -> bool {
+        let deleted = self.certificates.delete(name);
+        if deleted {
+            self.secrets.delete(name);
+            self.keys.delete(name);
+        }
+        deleted
     }
 
-    /// The latest version of each secret, by name.
-    pub(crate) fn latest(&self) -> impl Iterator<Item = &SecretVersion> {
-        self.secrets.values().filter_map(|versions| versions.last())
-    }
-
-    /// All versions of a secret, by version id and not by age, as the service lists them.
-    pub(crate) fn versions(&self, name: &str) -> Vec<&SecretVersion> {
-        let mut versions: Vec<_> = self.secrets.get(&name.to_ascii_lowercase()).into_iter().flatten().collect();
-        versions.sort_by(|one, other| one.id.cmp(&other.id));
-        versions
+    /// Makes the secret and the key of a certificate's version what they have to be.
+    fn back(&mut self, spec: &CertificateSpec, id: &str, now: i64) {
+        if spec.in_creation {
+            return;
+        }
+        let secret = spec.secret(id);
+        if self.secrets.change(&spec.name, Some(id), now, |old| *old = secret.clone()).is_none() {
+            self.secrets.put(secret, now);
+        }
+        let Some(key) = spec.backing_key(id) else { return };
+        if self.keys.change(&spec.name, Some(id), now, |old| *old = key.clone()).is_none() {
+            self.keys.put(key, now);
+        }
     }
 }

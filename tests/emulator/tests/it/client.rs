@@ -81,6 +81,31 @@ pub(crate) fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> 
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
+/// Status, code and inner code of a refusal.
+pub(crate) fn code(answer: Response) -> (u16, String, Value) {
+    let status = answer.status().as_u16();
+    let error = json(answer)["error"].clone();
+    (status, error["code"].as_str().unwrap().to_owned(), error["innererror"]["code"].clone())
+}
+
+/// Follows every link from a path on; gives the pages.
+pub(crate) fn pages(rig: &Rig, path_and_query: &str) -> Vec<Vec<Value>> {
+    let token = rig.token();
+    let mut url = rig.url(path_and_query);
+    let mut pages = Vec::new();
+    loop {
+        let body = json(rig.client.get(&url).bearer_auth(&token).send().unwrap());
+        pages.push(body["value"].as_array().unwrap().clone());
+        match &body["nextLink"] {
+            Value::String(next) => url.clone_from(next),
+            end => {
+                assert_eq!(body.as_object().unwrap().get("nextLink"), Some(end), "present and null at the end");
+                return pages;
+            }
+        }
+    }
+}
+
 pub(crate) fn tls(emulator: &Emulator) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap()).unwrap();

@@ -5,6 +5,7 @@ use reqwest::Method;
 use serde_json::{Value, json as value};
 
 use crate::client::{API, Rig, json};
+use crate::material::Issued;
 
 fn rig() -> Rig {
     Rig::with(Settings { control: Some(([127, 0, 0, 1], 0).into()), ..Settings::default() })
@@ -28,6 +29,35 @@ fn a_secret_is_rotated_and_the_log_shows_who_read_it() {
     assert_eq!(order(&rig, Method::GET, "/counters", "").1["requests"], 2);
     order(&rig, Method::DELETE, "/requests", "");
     assert_eq!(order(&rig, Method::GET, "/requests", "").1, value!([]));
+}
+
+#[test]
+fn a_certificate_and_a_key_are_put_from_files() {
+    let rig = rig();
+    let issued = Issued::new();
+    let (put, deleted) =
+        (|path, body: Value| order(&rig, Method::PUT, path, &body.to_string()), value!({"deleted": true}));
+    let (status, tls) = put("/vaults/demo/certificates/tls", value!({"stored": {"pem": issued.pem}}));
+    assert_eq!((status, tls["version"].as_str().unwrap().len()), (200, 32));
+    let leaf = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &issued.leaf_der);
+    let pfx = value!({"stored": {"pfx": {"base64": "MIIK"}}, "leaf_der": leaf, "exportable": false, "exp": 1});
+    assert_eq!(put("/vaults/demo/certificates/pfx", pfx).0, 200);
+    assert_eq!(put("/vaults/demo/keys/sign", value!({"key": {"kty": "RSA", "n": "bg", "e": "AQAB"}})).0, 200);
+    let token = rig.token();
+    let get = |path: &str| json(rig.get(&format!("{path}?{API}"), &token));
+    assert_eq!(get("/secrets/tls")["value"], issued.pem);
+    assert_eq!(get("/certificates/pfx")["cer"], leaf);
+    assert_eq!(get("/secrets/pfx")["attributes"]["exp"], 1);
+    assert_eq!(get("/keys/sign")["key"]["n"], "bg");
+    let (status, refused) = put("/vaults/demo/certificates/empty", value!({"stored": {"pem": ""}}));
+    assert_eq!(status, 400);
+    assert!(refused["error"].as_str().unwrap().contains("leaf_der"), "{refused}");
+    assert_eq!(put("/vaults/demo/keys/private", value!({"key": {"kty": "RSA", "d": "secret"}})).0, 400);
+    assert_eq!(put("/vaults/demo/issuers/a", value!({})).0, 404);
+    for path in ["/vaults/demo/certificates/tls", "/vaults/demo/keys/sign"] {
+        assert_eq!(order(&rig, Method::DELETE, path, ""), (200, deleted.clone()));
+    }
+    assert_eq!(rig.get(&format!("/secrets/tls?{API}"), &token).status(), 404);
 }
 
 #[test]

@@ -3,25 +3,7 @@
 use keyferry_emulator::{SecretSpec, Settings};
 use serde_json::Value;
 
-use crate::client::{API, Rig, json};
-
-/// Follows every link from a path on; gives the pages.
-fn pages(rig: &Rig, path_and_query: &str) -> Vec<Vec<Value>> {
-    let token = rig.token();
-    let mut url = rig.url(path_and_query);
-    let mut pages = Vec::new();
-    loop {
-        let body = json(rig.client.get(&url).bearer_auth(&token).send().unwrap());
-        pages.push(body["value"].as_array().unwrap().clone());
-        match &body["nextLink"] {
-            Value::String(next) => url.clone_from(next),
-            end => {
-                assert_eq!(body.as_object().unwrap().get("nextLink"), Some(end), "present and null at the end");
-                return pages;
-            }
-        }
-    }
-}
+use crate::client::{API, Rig, json, pages};
 
 fn sizes(pages: &[Vec<Value>]) -> Vec<usize> {
     pages.iter().map(Vec::len).collect()

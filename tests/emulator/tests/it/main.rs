@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failure may as well end it where it happens")]
 
+mod certificates;
 mod client;
 mod connections;
 mod control;
 mod entra;
 mod faults;
+mod keys;
 mod listing;
+mod material;
 mod vault;

@@ -3,13 +3,7 @@
 use keyferry_emulator::{App, Assertion, DEFAULT_CLIENT, DEFAULT_TENANT, Permission, Refusal, SecretSpec, Service};
 use serde_json::Value;
 
-use crate::client::{API, Rig, header, json};
-
-fn code(answer: reqwest::blocking::Response) -> (u16, String, Value) {
-    let status = answer.status().as_u16();
-    let error = json(answer)["error"].clone();
-    (status, error["code"].as_str().unwrap().to_owned(), error["innererror"]["code"].clone())
-}
+use crate::client::{API, Rig, code, header, json};
 
 #[test]
 fn a_secret_is_found_with_and_without_a_slash_in_any_case_latest_or_by_version() {
