@@ -6,6 +6,8 @@ The SDK knows nothing of the emulator. It gets the four variables that the workl
 emulator's CA, and options that are documented for private clouds. It runs on loopback only.
 """
 
+import base64
+import datetime
 import json
 import os
 import socket
@@ -18,7 +20,13 @@ import uuid
 
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
 from azure.identity import WorkloadIdentityCredential
-from azure.keyvault.secrets import SecretClient
+from azure.keyvault.certificates import CertificateClient
+from azure.keyvault.keys import KeyClient
+from azure.keyvault.secrets import ContentType, SecretClient
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import pkcs12
 
 SECONDS = 60
 VAULT_PORT = 443
@@ -93,8 +101,8 @@ def check(environment: dict, directory: str) -> None:
             retry_total=0,
         )
 
-    def client_with(token_file: str) -> SecretClient:
-        return SecretClient(
+    def client_with(token_file: str, kind: type = SecretClient):
+        return kind(
             environment["EMULATOR_VAULT_URL"],
             credential(token_file),
             connection_verify=environment["EMULATOR_CA_FILE"],
@@ -106,7 +114,8 @@ def check(environment: dict, directory: str) -> None:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
 
-    client = client_with(environment["AZURE_FEDERATED_TOKEN_FILE"])
+    token_file = environment["AZURE_FEDERATED_TOKEN_FILE"]
+    client = client_with(token_file)
 
     first = client.get_secret("password")
     assert first.value == "first", "latest"
@@ -152,6 +161,119 @@ def check(environment: dict, directory: str) -> None:
         client_with(foreign).get_secret("password")
     assert "AADSTS700213" in str(refused.error), "wrong subject"
     print("ok: a wrong subject")
+
+    check_certificates(client, client_with(token_file, CertificateClient), client_with(token_file, KeyClient), control)
+    check_keys(client_with(token_file, KeyClient), control)
+
+
+def issue(private_key) -> tuple:
+    """A self-signed certificate: its object, the PEM of key and certificate, and a PFX without a password."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "tls.localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private_key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.datetime(2024, 1, 1))
+        .not_valid_after(datetime.datetime(2034, 1, 1))
+        .sign(private_key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    key = private_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+    pem = (key + certificate.public_bytes(serialization.Encoding.PEM)).decode()
+    pfx = base64.b64encode(pkcs12.serialize_key_and_certificates(None, private_key, certificate, None, plain)).decode()
+    return certificate, pem, pfx
+
+
+def check_certificates(secrets: SecretClient, certificates: CertificateClient, keys: KeyClient, control) -> None:
+    rsa_key = rsa.generate_private_key(65537, 2048)
+    rsa_leaf, rsa_pem, rsa_pfx = issue(rsa_key)
+    ec_leaf, ec_pem, _ = issue(ec.generate_private_key(ec.SECP256R1()))
+
+    def put(stored: dict) -> str:
+        return control("PUT", "/vaults/demo/certificates/tls", json.dumps({"stored": stored}).encode())["version"]
+
+    old = put({"pfx": {"base64": rsa_pfx, "pem": rsa_pem}})
+    first = certificates.get_certificate("tls")
+    assert bytes(first.cer) == rsa_leaf.public_bytes(serialization.Encoding.DER), "cer"
+    assert first.properties.x509_thumbprint == rsa_leaf.fingerprint(hashes.SHA1()), "x5t"
+    assert first.properties.expires_on == rsa_leaf.not_valid_after_utc, "exp"
+    assert first.properties.not_before == rsa_leaf.not_valid_before_utc, "nbf"
+    assert (first.policy.key_size, first.policy.content_type) == (2048, "application/x-pkcs12"), "policy"
+    assert first.key_id.rsplit("/", 2)[1:] == ["tls", old] == first.secret_id.rsplit("/", 2)[1:], "kid and sid"
+    print("ok: a certificate")
+
+    secret = secrets.get_secret("tls")
+    assert secret.properties.content_type == "application/x-pkcs12" and secret.properties.managed, "secret"
+    assert secret.properties.key_id == first.key_id and secret.properties.version == old, "secret"
+    key, leaf, _ = pkcs12.load_key_and_certificates(base64.b64decode(secret.value), None)
+    assert key.private_numbers() == rsa_key.private_numbers() and leaf == rsa_leaf, "pfx"
+    converted = secrets.get_secret("tls", out_content_type=ContentType.PEM)
+    assert (converted.value, converted.properties.content_type) == (rsa_pem, "application/x-pem-file"), "conversion"
+    with expected(HttpResponseError) as refused:
+        secrets.get_secret("password", out_content_type=ContentType.PEM)
+    assert refused.error.error.code == "BadParameter", "no conversion of text"
+    print("ok: the secret behind a certificate, converted and not")
+
+    backing = keys.get_key("tls")
+    numbers = rsa_key.public_key().public_numbers()
+    modulus, exponent = (int.from_bytes(part, "big") for part in (backing.key.n, backing.key.e))
+    assert (modulus, exponent) == (numbers.n, numbers.e), "public key"
+    assert backing.properties.managed and backing.properties.version == old, "managed key"
+    assert backing.properties.exportable is None and backing.properties.hsm_platform == "0", "key attributes"
+    print("ok: the key behind a certificate")
+
+    new = put({"pem": ec_pem})
+    second = certificates.get_certificate("tls")
+    assert second.properties.version == new and second.policy.key_curve_name == "P-256", "rotation"
+    assert secrets.get_secret("tls").value == ec_pem, "rotation of the secret"
+    pinned = certificates.get_certificate_version("tls", old)
+    assert pinned.policy is None and bytes(pinned.cer) == bytes(first.cer), "a version"
+    assert [one.version for one in certificates.list_properties_of_certificate_versions("tls")] == sorted([old, new])
+    assert [one.version for one in secrets.list_properties_of_secret_versions("tls")] == sorted([old, new])
+    (listed,) = certificates.list_properties_of_certificates()
+    assert (listed.name, listed.x509_thumbprint) == ("tls", ec_leaf.fingerprint(hashes.SHA1())), "list"
+    (managed,) = (one for one in secrets.list_properties_of_secrets() if one.managed)
+    assert (managed.name, managed.content_type) == ("tls", "application/x-pem-file"), "list of secrets"
+    print("ok: rotation, versions and lists of certificates")
+
+    with expected(ResourceNotFoundError) as missing:
+        certificates.get_certificate("missing")
+    assert missing.error.error.code == "CertificateNotFound", "missing"
+    print("ok: a missing certificate")
+
+
+def check_keys(keys: KeyClient, control) -> None:
+    def put(name: str, jwk: dict) -> str:
+        return control("PUT", f"/vaults/demo/keys/{name}", json.dumps({"key": jwk}).encode())["version"]
+
+    def base64url(number: int, size: int) -> str:
+        return base64.urlsafe_b64encode(number.to_bytes(size, "big")).rstrip(b"=").decode()
+
+    curves = [
+        ("p256", "P-256", ec.SECP256R1(), 32),
+        ("p384", "P-384", ec.SECP384R1(), 48),
+        ("p521", "P-521", ec.SECP521R1(), 66),
+    ]
+    for name, curve, kind, size in curves:
+        numbers = ec.generate_private_key(kind).public_key().public_numbers()
+        jwk = {"kty": "EC", "crv": curve, "x": base64url(numbers.x, size), "y": base64url(numbers.y, size)}
+        version = put(name, jwk)
+        read = keys.get_key(name)
+        assert (read.properties.version, read.key_type, read.key.crv) == (version, "EC", curve), curve
+        assert (int.from_bytes(read.key.x, "big"), int.from_bytes(read.key.y, "big")) == (numbers.x, numbers.y), curve
+    older = keys.get_key("p256").properties.version
+    newer = put("p256", {"kty": "RSA-HSM", "n": base64url(1 << 2047 | 1, 256), "e": "AQAB"})
+    assert keys.get_key("p256").key_type == "RSA-HSM", "rotation"
+    assert keys.get_key("p256", older).key_type == "EC", "a version"
+    assert keys.get_key("p256").properties.exportable is False, "exportable"
+    assert [one.version for one in keys.list_properties_of_key_versions("p256")] == sorted([older, newer]), "versions"
+    assert [one.name for one in keys.list_properties_of_keys()] == ["p256", "p384", "p521", "tls"], "list"
+    with expected(ResourceNotFoundError) as missing:
+        keys.get_key("missing")
+    assert missing.error.error.code == "KeyNotFound", "missing"
+    print("ok: keys, their versions and lists")
 
 
 class expected:
