@@ -61,8 +61,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if asked { Exit::Ok } else { Exit::Usage }.code());
         }
     };
-    logs::begin(cli.global.log_format, cli.global.log_level);
-    let json = cli.global.log_format == logs::Format::Json && cli.global.log_level >= LevelFilter::ERROR;
+    let json = logs::begin(cli.global.log_format, cli.global.log_level) && cli.global.log_level >= LevelFilter::ERROR;
     let environment = process::environment();
     let ended = match hardened {
         Ok(()) => command::execute(cli, &environment),
@@ -72,7 +71,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(ended) => {
             for line in &ended.lines {
-                // Whoever asked for JSON reads it by a program; the log's silence does not hide why it ended.
+                // Where the log is JSON a program reads it; the log's silence does not hide why it ended.
                 if json { tracing::error!("{line}") } else { drop(writeln!(std::io::stderr(), "keyferry: {line}")) }
             }
             ExitCode::from(ended.exit.code())

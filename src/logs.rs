@@ -21,8 +21,8 @@ pub enum Format {
     Json,
 }
 
-/// Begins to log. Anything logged before is lost.
-pub fn begin(format: Format, level: LevelFilter) {
+/// Begins to log. Anything logged before is lost. Tells whether lines are JSON.
+pub fn begin(format: Format, level: LevelFilter) -> bool {
     let filter = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target("keyferry", level);
     let registry = tracing_subscriber::registry();
     let json = match format {
@@ -40,4 +40,5 @@ pub fn begin(format: Format, level: LevelFilter) {
             .try_init()
     };
     debug_assert!(begun.is_ok());
+    json
 }

@@ -100,7 +100,8 @@ impl<S: Source> Agent<S> {
             rollout: Rollout::new(sinks.len(), settle),
             holdings: Holdings::default(),
             snapshot: None,
-            moved: false,
+            // Even of nothing a whole can be made: then what an earlier run has left goes away.
+            moved: true,
             news: false,
             shown: clock().tick,
             plan,

@@ -101,7 +101,7 @@ impl<S: Source> Agent<S> {
 
     pub(super) fn tell_absent(&mut self, name: &SecretName, failure: &Failure) {
         let Some(status) = self.status.names.get_mut(name) else { return };
-        if status.failure.is_none() {
+        if !status.failure.as_ref().is_some_and(|before| before.same_trouble(failure)) {
             tracing::info!(secret = %name, code = %failure.code, "optional secret {name} is not there: {failure}");
         }
         status.failure = Some(failure.clone());

@@ -41,7 +41,8 @@ pub(super) async fn init(
     // One bad secret does not keep the others from being published.
     tell.send(Event::Stop).await.ok();
     running.await;
-    Err(why(&view.borrow(), &config))
+    // What still settled when the deadline came is published now.
+    if view.borrow().is_fresh() { Ok(()) } else { Err(why(&view.borrow(), &config)) }
 }
 
 /// Whether everything has been heard of, and waiting for what is lacking would be in vain.

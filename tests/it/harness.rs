@@ -94,8 +94,10 @@ impl World {
         command
     }
 
+    /// `keyferry init`, with lines for people where the test does not say otherwise.
     pub fn init(&self, config: &str, args: &[&str]) -> Ended {
-        end(&mut self.keyferry(config, &[&["init"], args].concat()))
+        let format: &[&str] = if args.contains(&"--log-format") { &[] } else { &["--log-format", "text"] };
+        end(&mut self.keyferry(config, &[&["init"], args, format].concat()))
     }
 
     pub fn run(&self, config: &str) -> Running {

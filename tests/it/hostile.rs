@@ -146,17 +146,43 @@ fn a_vault_that_asks_for_other_tokens_gets_none_later_either() {
 }
 
 #[test]
-fn a_challenge_without_sense_decides_nothing() {
-    let nonsense =
-        ["", "Bearer", "Bearer ", "Bearer ,,=,=\"", "Basic realm=\"x\"", "Bearer authorization=\"https://\""];
-    at_once(&nonsense, |header| {
+fn a_vault_that_asks_for_nothing_that_makes_sense_gets_no_token() {
+    let challenges = [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer ,,=,=\"",
+        "Basic realm=\"x\"",
+        "Bearer authorization=\"https://\"",
+        "Bearer resource=\"https://vault.localhost\u{e9}\"",
+    ];
+    at_once(&challenges, |header| {
         let world = world();
-        world.emulator.fault(Fault::vault(challenge(header)).with_bearer(false));
-        world
-            .init(&world.config("secrets: {good: keyvault:demo/secrets/good}\n"), &["--timeout", "30s"])
-            .expect(0, &[]);
-        assert_good(&world);
+        let config = with_other(&world);
+        let fault = world.emulator.fault(Fault::vault(challenge(header)).of_vault("other").with_bearer(false));
+        let running = world.run(&config);
+        running.wait_for("vault other", 1);
+        until_holds(&world.out().join("good"), "fine");
+        assert_eq!(to_other(&world).1, 0, "{header}");
+        world.emulator.clear_fault(fault);
+        until_holds(&world.out().join("bad"), "worse");
+        assert_eq!(running.stop().0, Some(0));
     });
+}
+
+#[test]
+fn a_vault_that_wants_no_token_is_none() {
+    for status in [200, 302, 404, 503] {
+        let world = world();
+        let config = with_other(&world);
+        let answer = Misbehaviour::Raw { status, headers: Vec::new(), body: "<html>sign in to the network</html>".into() };
+        world.emulator.fault(Fault::vault(answer).of_vault("other").with_bearer(false));
+        let running = world.run(&config);
+        running.wait_for("vault other", 1);
+        until_holds(&world.out().join("good"), "fine");
+        assert_eq!(to_other(&world).1, 0, "{status}");
+        assert_eq!(running.stop().0, Some(0));
+    }
 }
 
 #[test]
