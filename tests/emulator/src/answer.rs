@@ -1,4 +1,4 @@
-//! What goes back to a client: the body, whole or cut off, and the few plain answers both services give.
+//! What goes back to a client: the body, whole or cut off, and the few plain answers all services give.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -19,7 +19,7 @@ use crate::connection::Connection;
 /// Time for a part of a body to reach the socket.
 const LEAVING: Duration = Duration::from_millis(50);
 
-/// An answer of either service.
+/// An answer of any service.
 pub(crate) type Answer = Response<Body>;
 
 /// Bytes to send, and how they end.
@@ -109,6 +109,13 @@ pub(crate) fn bare(status: StatusCode, body: Body) -> Answer {
 pub(crate) fn json(status: StatusCode, body: &Value) -> Answer {
     let mut answer = bare(status, Body::whole(body.to_string()));
     set(&mut answer, CONTENT_TYPE.as_str(), "application/json; charset=utf-8");
+    answer
+}
+
+/// An answer in plain text.
+pub(crate) fn text(status: StatusCode, body: &str) -> Answer {
+    let mut answer = bare(status, Body::whole(body.to_owned()));
+    set(&mut answer, CONTENT_TYPE.as_str(), "text/plain; charset=utf-8");
     answer
 }
 

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde::Deserialize;
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -13,6 +15,38 @@ const ENTRA_TIMESTAMP: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour repr:24]:[minute]:[second]Z");
 const ENTRA_IN_TEXT: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour repr:24]:[minute]:[second].0000000Z");
+const MONTH_FIRST: &[FormatItem<'_>] = format_description!("[month]/[day]/[year] [hour repr:24]:[minute]:[second]");
+const YEAR_FIRST: &[FormatItem<'_>] = format_description!("[year]-[month]-[day] [hour repr:24]:[minute]:[second]");
+const RFC_3339: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour repr:24]:[minute]:[second]Z");
+
+/// The spellings of `expires_on` that clients of managed identities have met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExpiresOn {
+    /// Unix seconds as text.
+    #[default]
+    Text,
+    /// Unix seconds as a number.
+    Number,
+    /// `MM/dd/yyyy HH:mm:ss`.
+    MonthFirst,
+    /// `yyyy-MM-dd HH:mm:ss`.
+    YearFirst,
+    /// RFC 3339.
+    Rfc3339,
+}
+
+impl ExpiresOn {
+    pub(crate) fn write(self, seconds: i64) -> Value {
+        match self {
+            Self::Text => seconds.to_string().into(),
+            Self::Number => seconds.into(),
+            Self::MonthFirst => written(seconds, MONTH_FIRST).into(),
+            Self::YearFirst => written(seconds, YEAR_FIRST).into(),
+            Self::Rfc3339 => written(seconds, RFC_3339).into(),
+        }
+    }
+}
 
 /// The services' clock: the machine's, shifted by a skew in seconds.
 #[derive(Debug, Default)]
@@ -65,6 +99,16 @@ mod tests {
     fn times_are_spelled_as_azure_spells_them() {
         assert_eq!(http_date(1_685_424_020), "Tue, 30 May 2023 05:20:20 GMT");
         assert_eq!(entra_timestamp(1_685_424_020), "2023-05-30 05:20:20Z");
+    }
+
+    #[test]
+    fn an_expiry_has_many_spellings() {
+        let spelled = |form: ExpiresOn| form.write(1_586_984_735).to_string();
+        assert_eq!(spelled(ExpiresOn::Text), r#""1586984735""#);
+        assert_eq!(spelled(ExpiresOn::Number), "1586984735");
+        assert_eq!(spelled(ExpiresOn::MonthFirst), r#""04/15/2020 21:05:35""#);
+        assert_eq!(spelled(ExpiresOn::YearFirst), r#""2020-04-15 21:05:35""#);
+        assert_eq!(spelled(ExpiresOn::Rfc3339), r#""2020-04-15T21:05:35Z""#);
     }
 
     #[test]

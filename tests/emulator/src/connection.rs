@@ -1,4 +1,4 @@
-//! One connection: TLS for the hosts that exist, then HTTP in the version that was agreed on.
+//! One connection: TLS for the hosts that exist, where there is TLS, then HTTP in the version that was agreed on.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::server::Acceptor;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_util::sync::CancellationToken;
@@ -57,12 +57,19 @@ pub(crate) async fn serve(world: Arc<World>, door: Arc<Door>, tcp: TcpStream) {
     let wire = Wire::new(tcp, connection.number, door.clone(), connection.reset.clone());
     let ending = connection.ending.clone();
     tokio::select! {
-        () = speak(world, &door, connection, wire) => {}
+        () = begin(world, &door, connection, wire) => {}
         () = ending.cancelled() => {}
     }
 }
 
-async fn speak(world: Arc<World>, door: &Door, connection: Arc<Connection>, wire: Wire) {
+async fn begin(world: Arc<World>, door: &Door, connection: Arc<Connection>, wire: Wire) {
+    if !door.service.has_tls() {
+        let hit = Hit { service: door.service, vault: None, request: None };
+        if world.faults.with(|faults| faults.strike(&hit)).is_some() {
+            return std::future::pending().await;
+        }
+        return speak(world, connection, wire, false).await;
+    }
     let Ok(mut start) = LazyConfigAcceptor::new(Acceptor::default(), wire).await else { return };
     let host = start.client_hello().server_name().map(str::to_ascii_lowercase).unwrap_or_default();
     let vault = vault::name_in_host(&host);
@@ -78,8 +85,16 @@ async fn speak(world: Arc<World>, door: &Door, connection: Arc<Connection>, wire
     let Ok(tls) = start.into_stream(world.certificates.server.clone()).await else { return };
     door.shook_hands();
     let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
+    speak(world, connection, tls, http2).await;
+}
+
+/// Serves HTTP on whatever carries it.
+async fn speak<S>(world: Arc<World>, connection: Arc<Connection>, stream: S, http2: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = service_fn(move |request| exchange(world.clone(), connection.clone(), request));
-    let io = TokioIo::new(tls);
+    let io = TokioIo::new(stream);
     // How a connection ends is for the client to judge; a fault may have broken it on purpose.
     if http2 {
         http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await.unwrap_or_default();
@@ -92,5 +107,6 @@ fn exists(world: &World, service: Service, host: &str, vault: Option<&str>) -> b
     match service {
         Service::Entra => host == Emulator::LOGIN_HOST,
         Service::Vault => vault.is_some_and(|vault| world.vaults.with(|vaults| vaults.find(vault).is_some())),
+        Service::Imds | Service::AppService | Service::AzureMl => true,
     }
 }

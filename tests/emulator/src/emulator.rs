@@ -12,7 +12,7 @@ use crate::log::{Counters, Logged};
 use crate::world::World;
 use crate::{Error, Service, Settings, control};
 
-/// Entra and Key Vault on loopback; dropping it stops everything.
+/// Azure's services on loopback; dropping it stops everything.
 #[derive(Debug)]
 pub struct Emulator {
     stage: Arc<Stage>,
@@ -25,17 +25,14 @@ pub struct Emulator {
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) world: Arc<World>,
-    entra: Listener,
-    vault: Listener,
+    /// In the order of `Service::ALL`.
+    listeners: Vec<Listener>,
     handle: tokio::runtime::Handle,
 }
 
 impl Stage {
     fn listener(&self, service: Service) -> &Listener {
-        match service {
-            Service::Entra => &self.entra,
-            Service::Vault => &self.vault,
-        }
+        &self.listeners[service as usize]
     }
 
     pub(crate) fn start(&self, service: Service) -> Result<(), Error> {
@@ -52,11 +49,16 @@ impl Stage {
 
     pub(crate) fn counters(&self) -> Counters {
         let log = &self.world.log;
+        let accepted = |service| self.door(service).accepted();
+        let handshakes = |service| self.door(service).handshakes();
         Counters {
-            entra_connections: self.entra.door.accepted(),
-            entra_tls_connections: self.entra.door.handshakes(),
-            vault_connections: self.vault.door.accepted(),
-            vault_tls_connections: self.vault.door.handshakes(),
+            entra_connections: accepted(Service::Entra),
+            entra_tls_connections: handshakes(Service::Entra),
+            vault_connections: accepted(Service::Vault),
+            vault_tls_connections: handshakes(Service::Vault),
+            imds_connections: accepted(Service::Imds),
+            app_service_connections: accepted(Service::AppService),
+            azure_ml_connections: accepted(Service::AzureMl),
             requests: log.arrived(),
             in_flight: log.in_flight(),
             peak_in_flight: log.peak(),
@@ -69,28 +71,36 @@ impl Emulator {
     pub const LOGIN_HOST: &str = "login.localhost";
     /// DNS suffix of the vaults.
     pub const VAULT_SUFFIX: &str = "vault.localhost";
+    /// Audience of the tokens for the resource manager; a token without the slash at the end is taken too.
+    pub const MANAGEMENT_AUDIENCE: &str = "https://management.localhost/";
+    /// Audience of the tokens for Cognitive Services, which the emulator issues but does not play.
+    pub const COGNITIVE_AUDIENCE: &str = "https://cognitiveservices.localhost";
     /// Audience of the vaults' tokens.
     pub const VAULT_AUDIENCE: &str = "https://vault.localhost";
 
-    /// Starts both services on threads of their own; they listen when this returns.
+    /// Starts all services on threads of their own; they listen when this returns.
     pub fn start(settings: Settings) -> Result<Self, Error> {
-        let entra = TcpListener::bind((settings.address, settings.entra_port))?;
-        let vault = TcpListener::bind((settings.address, settings.vault_port))?;
+        let sockets = Service::ALL
+            .iter()
+            .map(|service| TcpListener::bind((settings.address, settings.port(*service))))
+            .collect::<Result<Vec<_>, _>>()?;
         let control = settings.control.map(TcpListener::bind).transpose()?;
-        let (entra_address, vault_address) = (entra.local_addr()?, vault.local_addr()?);
+        let addresses = sockets.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?;
+        let listener = |(service, address): (&Service, &SocketAddr)| Listener::new(*address, Door::of(*service));
+        let listeners = Service::ALL.iter().zip(&addresses).map(listener).collect();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .thread_name("keyferry-emulator")
             .enable_all()
             .build()?;
         let stage = Arc::new(Stage {
-            world: Arc::new(World::new(settings, entra_address.port(), vault_address.port())?),
-            entra: Listener::new(entra_address, Door::of(Service::Entra)),
-            vault: Listener::new(vault_address, Door::of(Service::Vault)),
+            world: Arc::new(World::new(settings, addresses)?),
+            listeners,
             handle: runtime.handle().clone(),
         });
-        stage.entra.serve(entra, runtime.handle(), &stage.world)?;
-        stage.vault.serve(vault, runtime.handle(), &stage.world)?;
+        for (listener, socket) in stage.listeners.iter().zip(sockets) {
+            listener.serve(socket, runtime.handle(), &stage.world)?;
+        }
         let control = control.map(|socket| control::serve(socket, runtime.handle(), &stage)).transpose()?;
         Ok(Self { stage, control, runtime: Some(runtime) })
     }
@@ -122,6 +132,16 @@ impl Emulator {
     /// Where the control port listens, if there is one.
     pub fn control_address(&self) -> Option<SocketAddr> {
         self.control
+    }
+
+    /// Closes a service's listener and all its connections: further ones are refused.
+    pub fn stop(&self, service: Service) -> Result<(), Error> {
+        self.stage.stop(service)
+    }
+
+    /// Listens for a service again, on the same port.
+    pub fn start_again(&self, service: Service) -> Result<(), Error> {
+        self.stage.start(service)
     }
 
     /// Closes Entra's listener and all its connections: further ones are refused.
@@ -193,8 +213,9 @@ impl Emulator {
 impl Drop for Emulator {
     fn drop(&mut self) {
         // A listener that does not close in time dies with the runtime below.
-        self.stage.stop(Service::Entra).unwrap_or_default();
-        self.stage.stop(Service::Vault).unwrap_or_default();
+        for service in Service::ALL {
+            self.stage.stop(service).unwrap_or_default();
+        }
         if let Some(runtime) = self.runtime.take() {
             // Unlike a plain drop this is allowed inside another runtime.
             runtime.shutdown_background();

@@ -14,6 +14,7 @@ use crate::connection::Connection;
 use crate::entra::{self, Endpoint, TokenRequest};
 use crate::fault::{Hit, HitRequest};
 use crate::log::Logged;
+use crate::managed_identity;
 use crate::misbehave::misbehave;
 use crate::vault::{self, Route};
 use crate::world::World;
@@ -60,8 +61,11 @@ impl Arrived {
     fn operation(&self) -> Operation {
         match self.service {
             Service::Entra if matches!(Endpoint::of(&self.path), Endpoint::Token { .. }) => Operation::Token,
-            Service::Entra => Operation::Other,
+            service if service.is_managed_identity() && managed_identity::is_endpoint(service, &self.path) => {
+                Operation::Token
+            }
             Service::Vault => Route::of(&self.path).operation(),
+            _ => Operation::Other,
         }
     }
 
@@ -109,8 +113,8 @@ pub(crate) async fn exchange(
     }
     let struck = world.faults.with(|faults| {
         let route = match arrived.service {
-            Service::Entra => Route::Unknown,
             Service::Vault => Route::of(&arrived.path),
+            _ => Route::Unknown,
         };
         let request = HitRequest {
             operation: arrived.operation(),
@@ -139,13 +143,16 @@ pub(crate) fn honest(world: &World, arrived: &Arrived) -> Answer {
     match arrived.service {
         Service::Entra => entra::answer(world, arrived),
         Service::Vault => vault::answer(world, arrived),
+        Service::Imds | Service::AppService | Service::AzureMl => managed_identity::answer(world, arrived),
     }
 }
 
 fn entry(world: &World, connection: &Connection, arrived: &Arrived, http: &'static str) -> Logged {
-    let form = match arrived.service {
-        Service::Entra => Some(TokenRequest::read(&arrived.body)),
-        Service::Vault => None,
+    let form = (arrived.service == Service::Entra).then(|| TokenRequest::read(&arrived.body));
+    let audience = match &form {
+        Some(form) => form.get("scope").map(str::to_owned),
+        None if arrived.service.is_managed_identity() => arrived.parameter("resource"),
+        None => None,
     };
     let shown = arrived.bearer().and_then(|token| world.access_tokens.with(|tokens| tokens.find(token)));
     Logged {
@@ -165,6 +172,7 @@ fn entry(world: &World, connection: &Connection, arrived: &Arrived, http: &'stat
             _ => None,
         },
         client_id: form.as_ref().and_then(|form| form.get("client_id").map(str::to_owned)),
+        audience,
         assertion: form.as_ref().and_then(TokenRequest::assertion_digest),
         user_agent: arrived.header(USER_AGENT.as_str()).map(str::to_owned),
         fault: None,

@@ -12,7 +12,7 @@ use crate::{Collection, Refusal, Service};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// A token of Entra.
+    /// A token, of Entra or of a managed identity.
     Token,
     /// One secret, certificate or key, latest or by version.
     Get,
@@ -40,6 +40,8 @@ pub enum Misbehaviour {
     },
     /// 502 with an HTML page, as from a gateway.
     HtmlBadGateway,
+    /// 500 in plain text, as from something on the node that stands in for the service.
+    Intercepted,
     /// The honest answer after a delay.
     Slow {
         /// How long to wait; `delay_ms` in JSON.
@@ -171,6 +173,21 @@ impl Fault {
     /// A fault of every vault that strikes each request until cleared.
     pub fn vault(misbehaviour: Misbehaviour) -> Self {
         Self::new(Service::Vault, misbehaviour)
+    }
+
+    /// A fault of a virtual machine's managed identity endpoint that strikes each request until cleared.
+    pub fn imds(misbehaviour: Misbehaviour) -> Self {
+        Self::new(Service::Imds, misbehaviour)
+    }
+
+    /// A fault of App Service's managed identity endpoint that strikes each request until cleared.
+    pub fn app_service(misbehaviour: Misbehaviour) -> Self {
+        Self::new(Service::AppService, misbehaviour)
+    }
+
+    /// A fault of Azure ML's managed identity endpoint that strikes each request until cleared.
+    pub fn azure_ml(misbehaviour: Misbehaviour) -> Self {
+        Self::new(Service::AzureMl, misbehaviour)
     }
 
     /// Limits it to one vault.

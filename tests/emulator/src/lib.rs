@@ -1,4 +1,4 @@
-//! Entra's token endpoint and Azure Key Vault on loopback, over real TLS, with faults on demand.
+//! The Azure services that an agent for secrets speaks to, on loopback, with faults on demand.
 //!
 //! Built from what Azure documents and was seen to send, never from keyferry's own code:
 //! an emulator that shared the agent's code would share its misreadings.
@@ -13,12 +13,14 @@ mod control;
 mod door;
 mod emulator;
 mod entra;
+mod environment;
 mod error;
 mod exchange;
 mod fault;
 mod guarded;
 mod listener;
 mod log;
+mod managed_identity;
 mod misbehave;
 mod random;
 mod service;
@@ -28,12 +30,15 @@ mod vault;
 mod wire;
 mod world;
 
+pub use clock::ExpiresOn;
 pub use door::NewConnections;
 pub use emulator::Emulator;
 pub use entra::{App, Assertion, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAULT_SUBJECT, DEFAULT_TENANT};
+pub use environment::Environment;
 pub use error::Error;
 pub use fault::{Fault, FaultId, Misbehaviour, Operation};
 pub use log::{Counters, Logged};
+pub use managed_identity::{DEFAULT_SYSTEM_IDENTITY, DEFAULT_SYSTEM_OBJECT, ManagedIdentity};
 pub use service::Service;
 pub use settings::Settings;
 pub use vault::{CertificateSpec, Collection, Conversion, Jwk, KeySpec, Permission, Refusal, SecretSpec, Stored};

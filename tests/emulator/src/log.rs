@@ -11,7 +11,7 @@ use crate::{FaultId, Service};
 /// One request as the emulator saw it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Logged {
-    /// Number of the request, from 1, over both services and across `clear_log`.
+    /// Number of the request, from 1, over all services and across `clear_log`.
     pub number: u64,
     /// The service that was asked.
     pub service: Service,
@@ -31,12 +31,14 @@ pub struct Logged {
     pub connection: u64,
     /// Whether a bearer token was sent.
     pub bearer: bool,
-    /// Number of the access token shown to the vault or issued by Entra, if the emulator knows it.
+    /// Number of the access token that was shown or issued, if the emulator knows it.
     pub token: Option<u64>,
     /// Tenant in the path of a token request.
     pub tenant: Option<String>,
-    /// Client id of a token request.
+    /// Client id of a token request; of the identity found, for a managed identity.
     pub client_id: Option<String>,
+    /// Scope or resource of a token request.
+    pub audience: Option<String>,
     /// SHA-256 of the client assertion of a token request, in hex.
     pub assertion: Option<String>,
     /// `User-Agent` header.
@@ -63,6 +65,12 @@ pub struct Counters {
     pub vault_connections: u64,
     /// TLS handshakes completed by the vaults.
     pub vault_tls_connections: u64,
+    /// TCP connections accepted by the virtual machine's managed identity endpoint.
+    pub imds_connections: u64,
+    /// TCP connections accepted by App Service's managed identity endpoint.
+    pub app_service_connections: u64,
+    /// TCP connections accepted by Azure ML's managed identity endpoint.
+    pub azure_ml_connections: u64,
     /// Requests that arrived.
     pub requests: u64,
     /// Requests being answered now.

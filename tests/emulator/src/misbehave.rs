@@ -13,6 +13,7 @@ use crate::connection::Connection;
 use crate::entra::{self, EntraRefusal};
 use crate::exchange::{Arrived, honest};
 use crate::fault::{Misbehaviour, Strike};
+use crate::managed_identity;
 use crate::vault::{self, VaultRefusal};
 use crate::world::World;
 
@@ -33,6 +34,9 @@ pub(crate) async fn misbehave(
         }
         Misbehaviour::Status { status } => failed(world, arrived, code(status)),
         Misbehaviour::HtmlBadGateway => answer::html(StatusCode::BAD_GATEWAY),
+        Misbehaviour::Intercepted => {
+            answer::text(StatusCode::INTERNAL_SERVER_ERROR, "failed to get the identity of the pod, retry later\n")
+        }
         Misbehaviour::Slow { delay } => {
             tokio::time::sleep(delay).await;
             honest(world, arrived)
@@ -84,6 +88,7 @@ fn failed(world: &World, arrived: &Arrived, status: StatusCode) -> Answer {
         (Service::Entra, StatusCode::TOO_MANY_REQUESTS) => entra_error(world, arrived, &EntraRefusal::throttled()),
         (Service::Entra, _) => entra_error(world, arrived, &EntraRefusal::unavailable(status)),
         (Service::Vault, _) => vault::refuse(world, arrived, &VaultRefusal::Failed(status)),
+        (Service::Imds | Service::AppService | Service::AzureMl, _) => managed_identity::failed(world, arrived, status),
     }
 }
 

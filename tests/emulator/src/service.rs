@@ -1,13 +1,33 @@
-//! The two services, which can be up or down apart.
+//! The services the emulator plays, which can be up or down apart.
 
 use serde::{Deserialize, Serialize};
 
-/// One of the two services the emulator plays, each with a listener of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// One of the services the emulator plays, each with a listener of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Service {
     /// Entra's token endpoint.
     Entra,
     /// Key Vault.
     Vault,
+    /// The managed identity endpoint of a virtual machine or a node.
+    Imds,
+    /// The managed identity endpoint of App Service.
+    AppService,
+    /// The managed identity endpoint of Azure ML.
+    AzureMl,
+}
+
+impl Service {
+    /// All of them, in the order of the listeners.
+    pub const ALL: [Self; 5] = [Self::Entra, Self::Vault, Self::Imds, Self::AppService, Self::AzureMl];
+
+    /// Whether it speaks TLS; the managed identity endpoints are reached on the machine itself and do not.
+    pub(crate) fn has_tls(self) -> bool {
+        !self.is_managed_identity()
+    }
+
+    pub(crate) fn is_managed_identity(self) -> bool {
+        matches!(self, Self::Imds | Self::AppService | Self::AzureMl)
+    }
 }

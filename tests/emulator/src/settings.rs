@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::Conversion;
+use crate::{Conversion, ExpiresOn, Service};
 
 /// How the emulator is to run; the default suits most tests.
 #[derive(Debug, Clone)]
@@ -15,6 +15,12 @@ pub struct Settings {
     pub entra_port: u16,
     /// Port of the vaults; 0 takes a free one.
     pub vault_port: u16,
+    /// Port of the managed identity endpoint of a virtual machine; 0 takes a free one.
+    pub imds_port: u16,
+    /// Port of App Service's managed identity endpoint; 0 takes a free one.
+    pub app_service_port: u16,
+    /// Port of Azure ML's managed identity endpoint; 0 takes a free one.
+    pub azure_ml_port: u16,
     /// Port that vault URLs and `nextLink` name, when something maps it to `vault_port`.
     ///
     /// The official SDKs compare the vault's host with the challenge's, so some work on port 443 only.
@@ -25,7 +31,7 @@ pub struct Settings {
     pub http2: bool,
     /// Time every request takes at least.
     pub latency: Duration,
-    /// Give the default app get and list on every vault.
+    /// Give the default app and the system-assigned identity get and list on every vault.
     pub default_access: bool,
     /// Put an empty page with a `nextLink` behind every full one.
     pub empty_pages: bool,
@@ -33,6 +39,10 @@ pub struct Settings {
     pub conversion: Conversion,
     /// Part Entra's `error_description` with line breaks, as until 2023, instead of blanks.
     pub line_breaks: bool,
+    /// How App Service writes `expires_on`.
+    pub expires_on: ExpiresOn,
+    /// Let Azure ML refuse a request without `clientid`, also for the system-assigned identity.
+    pub azure_ml_needs_client_id: bool,
     /// Seconds an access token lasts.
     pub token_lifetime: i64,
 }
@@ -43,6 +53,9 @@ impl Default for Settings {
             address: Ipv4Addr::LOCALHOST.into(),
             entra_port: 0,
             vault_port: 0,
+            imds_port: 0,
+            app_service_port: 0,
+            azure_ml_port: 0,
             shown_vault_port: None,
             control: None,
             http2: true,
@@ -51,7 +64,22 @@ impl Default for Settings {
             empty_pages: false,
             conversion: Conversion::default(),
             line_breaks: false,
+            expires_on: ExpiresOn::Text,
+            azure_ml_needs_client_id: false,
             token_lifetime: 86_399,
+        }
+    }
+}
+
+impl Settings {
+    /// The port a service is to have.
+    pub(crate) fn port(&self, service: Service) -> u16 {
+        match service {
+            Service::Entra => self.entra_port,
+            Service::Vault => self.vault_port,
+            Service::Imds => self.imds_port,
+            Service::AppService => self.app_service_port,
+            Service::AzureMl => self.azure_ml_port,
         }
     }
 }

@@ -4,13 +4,25 @@ use std::sync::atomic::Ordering;
 
 use crate::fault::{Fault, FaultId};
 use crate::vault::Rule;
-use crate::{App, Assertion, CertificateSpec, DEFAULT_TENANT, Emulator, KeySpec, Permission, Refusal, SecretSpec};
+use crate::{
+    App, Assertion, CertificateSpec, DEFAULT_TENANT, Emulator, KeySpec, ManagedIdentity, Permission, Refusal, SecretSpec,
+};
 
 /// Identities.
 impl Emulator {
     /// Adds an app, or another federated credential of one; it may read nothing until allowed to.
     pub fn add_app(&self, app: App) {
         self.world().directory.with(|directory| directory.add(app));
+    }
+
+    /// Assigns a managed identity besides the others; it may read nothing until allowed to.
+    pub fn add_managed_identity(&self, identity: ManagedIdentity) {
+        self.world().identities.with(|identities| identities.add(identity));
+    }
+
+    /// Puts another identity in place of the system-assigned one, or none.
+    pub fn set_system_identity(&self, identity: Option<ManagedIdentity>) {
+        self.world().identities.with(|identities| identities.system_assigned = identity);
     }
 
     /// Mints a federated token, as the cluster would project it into a pod.

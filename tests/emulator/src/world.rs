@@ -1,5 +1,6 @@
-//! All that the two services know, shared by every request.
+//! All that the services know, shared by every request.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::certificates::Certificates;
@@ -8,52 +9,78 @@ use crate::entra::{AccessTokens, Cluster, Directory};
 use crate::fault::Faults;
 use crate::guarded::Guarded;
 use crate::log::Log;
+use crate::managed_identity::Identities;
 use crate::vault::{Rules, Vault, Vaults};
-use crate::{Emulator, Error, Settings};
+use crate::{DEFAULT_SYSTEM_IDENTITY, Emulator, Error, Service, Settings, random};
 
 /// The state of the emulator.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) settings: Settings,
-    entra_port: u16,
-    vault_port: u16,
+    /// Where the services listen, in the order of `Service::ALL`.
+    addresses: Vec<SocketAddr>,
     pub(crate) certificates: Certificates,
     pub(crate) clock: Clock,
     pub(crate) cluster: Cluster,
     pub(crate) directory: Guarded<Directory>,
     pub(crate) access_tokens: Guarded<AccessTokens>,
+    pub(crate) identities: Guarded<Identities>,
     pub(crate) vaults: Guarded<Vaults>,
     pub(crate) rules: Guarded<Rules>,
     pub(crate) faults: Guarded<Faults>,
     pub(crate) log: Log,
+    /// What App Service wants to see in `X-IDENTITY-HEADER`.
+    pub(crate) identity_header: String,
+    /// What Azure ML wants to see in `secret`.
+    pub(crate) msi_secret: String,
     token_lifetime: AtomicI64,
     pub(crate) empty_pages: AtomicBool,
 }
 
 impl World {
-    pub(crate) fn new(settings: Settings, entra_port: u16, vault_port: u16) -> Result<Self, Error> {
+    pub(crate) fn new(settings: Settings, addresses: Vec<SocketAddr>) -> Result<Self, Error> {
         let names = vec![Emulator::LOGIN_HOST.to_owned(), format!("*.{}", Emulator::VAULT_SUFFIX)];
+        let mut rules = Rules::new(settings.default_access);
+        if settings.default_access {
+            rules.trust(DEFAULT_SYSTEM_IDENTITY);
+        }
         Ok(Self {
-            entra_port,
-            vault_port,
+            addresses,
             certificates: Certificates::make(names, settings.http2)?,
             clock: Clock::default(),
             cluster: Cluster::new()?,
             directory: Guarded::new(Directory::with_default_app()),
             access_tokens: Guarded::default(),
+            identities: Guarded::new(Identities::with_system_assigned()),
             vaults: Guarded::default(),
-            rules: Guarded::new(Rules::new(settings.default_access)),
+            rules: Guarded::new(rules),
             faults: Guarded::default(),
             log: Log::new(),
+            identity_header: random::guid(),
+            msi_secret: random::guid(),
             token_lifetime: AtomicI64::new(settings.token_lifetime),
             empty_pages: AtomicBool::new(settings.empty_pages),
             settings,
         })
     }
 
+    /// Where a service listens.
+    pub(crate) fn address(&self, service: Service) -> SocketAddr {
+        self.addresses[service as usize]
+    }
+
+    /// Base URL of a service that is reached by address, without a slash at the end.
+    pub(crate) fn plain_url(&self, service: Service) -> String {
+        let mut address = self.address(service);
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        format!("http://{address}")
+    }
+
     /// Host and port of Entra.
     pub(crate) fn authority_host(&self) -> String {
-        with_port(Emulator::LOGIN_HOST, self.entra_port)
+        with_port(Emulator::LOGIN_HOST, self.address(Service::Entra).port())
     }
 
     /// Base URL of Entra, ending in a slash as the webhook sets it.
@@ -72,7 +99,7 @@ impl World {
     }
 
     fn shown_vault_port(&self) -> u16 {
-        self.settings.shown_vault_port.unwrap_or(self.vault_port)
+        self.settings.shown_vault_port.unwrap_or_else(|| self.address(Service::Vault).port())
     }
 
     /// Does something with a vault and the time, adding the vault to the default tenant if need be.

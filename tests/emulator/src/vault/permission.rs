@@ -91,9 +91,16 @@ pub(crate) struct Rule {
 
 impl Rules {
     pub(crate) fn new(default_access: bool) -> Self {
-        let everything =
-            Rule { client: DEFAULT_CLIENT.to_owned(), vault: None, permission: None, object: None, refusal: None };
-        Self(if default_access { vec![everything] } else { Vec::new() })
+        let mut rules = Self(Vec::new());
+        if default_access {
+            rules.trust(DEFAULT_CLIENT);
+        }
+        rules
+    }
+
+    /// Lets a client do everything everywhere.
+    pub(crate) fn trust(&mut self, client: &str) {
+        self.add(Rule { client: client.to_owned(), vault: None, permission: None, object: None, refusal: None });
     }
 
     pub(crate) fn add(&mut self, rule: Rule) {

@@ -10,5 +10,6 @@ mod entra;
 mod faults;
 mod keys;
 mod listing;
+mod managed_identity;
 mod material;
 mod vault;

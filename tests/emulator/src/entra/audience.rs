@@ -1,0 +1,43 @@
+//! The resources a tenant knows, which are the audiences a token can be for.
+
+use crate::Emulator;
+
+/// The audiences of the emulator's own services, then those of Azure's clouds.
+const KNOWN: &[&str] = &[
+    Emulator::VAULT_AUDIENCE,
+    Emulator::MANAGEMENT_AUDIENCE,
+    Emulator::COGNITIVE_AUDIENCE,
+    "https://vault.azure.net",
+    "https://vault.usgovcloudapi.net",
+    "https://vault.azure.cn",
+    "https://management.azure.com",
+    "https://management.usgovcloudapi.net",
+    "https://management.chinacloudapi.cn",
+    "https://cognitiveservices.azure.com",
+    "https://ai.azure.com",
+];
+
+/// Whether a token can be had for this audience; a slash at the end and the case of letters do not matter.
+pub(crate) fn is_known_audience(audience: &str) -> bool {
+    KNOWN.iter().any(|known| bare(known).eq_ignore_ascii_case(bare(audience)))
+}
+
+/// An audience without the slash it may end in.
+pub(crate) fn bare(audience: &str) -> &str {
+    audience.strip_suffix('/').unwrap_or(audience)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_audience_is_known_with_and_without_a_slash() {
+        for known in ["https://vault.localhost", "https://vault.localhost/", "https://MANAGEMENT.localhost"] {
+            assert!(is_known_audience(known), "{known}");
+        }
+        for unknown in ["https://vault.localhost//", "https://demo.vault.localhost", "vault.localhost", ""] {
+            assert!(!is_known_audience(unknown), "{unknown}");
+        }
+    }
+}
