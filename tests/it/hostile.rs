@@ -175,7 +175,8 @@ fn a_vault_that_wants_no_token_is_none() {
     for status in [200, 302, 404, 503] {
         let world = world();
         let config = with_other(&world);
-        let answer = Misbehaviour::Raw { status, headers: Vec::new(), body: "<html>sign in to the network</html>".into() };
+        let answer =
+            Misbehaviour::Raw { status, headers: Vec::new(), body: "<html>sign in to the network</html>".into() };
         world.emulator.fault(Fault::vault(answer).of_vault("other").with_bearer(false));
         let running = world.run(&config);
         running.wait_for("vault other", 1);

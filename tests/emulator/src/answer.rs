@@ -2,14 +2,17 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::io::Write;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use http_body::{Frame, SizeHint};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use serde_json::Value;
 use tokio::time::Sleep;
@@ -131,6 +134,28 @@ pub(crate) fn html(status: StatusCode) -> Answer {
     let mut answer = bare(status, Body::whole(page));
     set(&mut answer, CONTENT_TYPE.as_str(), "text/html; charset=us-ascii");
     answer
+}
+
+/// Marks an answer that may be compressed.
+#[derive(Debug, Clone, Copy)]
+struct MayBeGzip;
+
+/// Lets an answer be compressed for a client that offers to take it so.
+pub(crate) fn allow_gzip(answer: &mut Answer) {
+    answer.extensions_mut().insert(MayBeGzip);
+}
+
+/// Compresses an answer that may be; like the service, it then tells no length.
+pub(crate) fn gzip(answer: Answer) -> Answer {
+    if answer.extensions().get::<MayBeGzip>().is_none() || !matches!(answer.body().ending, Ending::Whole) {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let packed = encoder.write_all(&body.bytes()).and_then(|()| encoder.finish());
+    let Ok(packed) = packed else { return Response::from_parts(parts, body) };
+    parts.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    Response::from_parts(parts, Body { pieces: VecDeque::from([packed.into()]), ending: Ending::Streamed })
 }
 
 /// Sets a header; text that HTTP cannot carry is left out.

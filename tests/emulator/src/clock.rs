@@ -17,6 +17,9 @@ const ENTRA_IN_TEXT: &[FormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour repr:24]:[minute]:[second].0000000Z");
 const MONTH_FIRST: &[FormatItem<'_>] = format_description!("[month]/[day]/[year] [hour repr:24]:[minute]:[second]");
 const YEAR_FIRST: &[FormatItem<'_>] = format_description!("[year]-[month]-[day] [hour repr:24]:[minute]:[second]");
+const ARM_SECONDS: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour repr:24]:[minute]:[second]");
+/// The resource manager's units of time in a second.
+const TICKS: i64 = 10_000_000;
 const RFC_3339: &[FormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour repr:24]:[minute]:[second]Z");
 
 /// The spellings of `expires_on` that clients of managed identities have met.
@@ -60,6 +63,12 @@ impl Clock {
         true_now() + self.skew.load(Ordering::Relaxed)
     }
 
+    /// The services' time in units of 100 ns, which is as fine as the resource manager tells it.
+    pub(crate) fn now_in_ticks(&self) -> i64 {
+        let fraction = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().subsec_nanos() / 100;
+        self.now().saturating_mul(TICKS).saturating_add(fraction.into())
+    }
+
     pub(crate) fn set_skew(&self, seconds: i64) {
         self.skew.store(seconds, Ordering::Relaxed);
     }
@@ -86,6 +95,14 @@ pub(crate) fn entra_in_text(seconds: i64) -> String {
     written(seconds, ENTRA_IN_TEXT)
 }
 
+/// Writes a time in units of 100 ns as the resource manager does: zeros at the end are cut off.
+pub(crate) fn arm_time(ticks: i64) -> String {
+    let fraction = format!("{:07}", ticks.rem_euclid(TICKS));
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{}{point}{fraction}Z", written(ticks.div_euclid(TICKS), ARM_SECONDS))
+}
+
 fn written(seconds: i64, format: &[FormatItem<'_>]) -> String {
     let time = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     time.format(format).unwrap_or_default()
@@ -99,6 +116,12 @@ mod tests {
     fn times_are_spelled_as_azure_spells_them() {
         assert_eq!(http_date(1_685_424_020), "Tue, 30 May 2023 05:20:20 GMT");
         assert_eq!(entra_timestamp(1_685_424_020), "2023-05-30 05:20:20Z");
+    }
+
+    #[test]
+    fn the_resource_manager_cuts_zeros_off() {
+        assert_eq!(arm_time(16_854_240_201_234_500), "2023-05-30T05:20:20.12345Z");
+        assert_eq!(arm_time(16_854_240_200_000_000), "2023-05-30T05:20:20Z");
     }
 
     #[test]

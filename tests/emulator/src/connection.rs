@@ -107,6 +107,7 @@ fn exists(world: &World, service: Service, host: &str, vault: Option<&str>) -> b
     match service {
         Service::Entra => host == Emulator::LOGIN_HOST,
         Service::Vault => vault.is_some_and(|vault| world.vaults.with(|vaults| vaults.find(vault).is_some())),
+        Service::ResourceManager => host == Emulator::MANAGEMENT_HOST,
         Service::Imds | Service::AppService | Service::AzureMl => true,
     }
 }

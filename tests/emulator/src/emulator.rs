@@ -59,6 +59,8 @@ impl Stage {
             imds_connections: accepted(Service::Imds),
             app_service_connections: accepted(Service::AppService),
             azure_ml_connections: accepted(Service::AzureMl),
+            resource_manager_connections: accepted(Service::ResourceManager),
+            resource_manager_tls_connections: handshakes(Service::ResourceManager),
             requests: log.arrived(),
             in_flight: log.in_flight(),
             peak_in_flight: log.peak(),
@@ -69,6 +71,8 @@ impl Stage {
 impl Emulator {
     /// Host name of Entra.
     pub const LOGIN_HOST: &str = "login.localhost";
+    /// Host name of the resource manager.
+    pub const MANAGEMENT_HOST: &str = "management.localhost";
     /// DNS suffix of the vaults.
     pub const VAULT_SUFFIX: &str = "vault.localhost";
     /// Audience of the tokens for the resource manager; a token without the slash at the end is taken too.
@@ -122,6 +126,11 @@ impl Emulator {
     /// Base URL of a vault, without a slash at the end.
     pub fn vault_url(&self, vault: &str) -> String {
         self.world().vault_url(vault)
+    }
+
+    /// Base URL of the resource manager, without a slash at the end.
+    pub fn management_url(&self) -> String {
+        self.world().management_url()
     }
 
     /// Where a service listens.

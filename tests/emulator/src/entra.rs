@@ -16,7 +16,7 @@ pub use directory::{App, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAU
 
 pub(crate) use access_token::AccessTokens;
 pub(crate) use assertion::Cluster;
-pub(crate) use audience::is_known_audience;
+pub(crate) use audience::{bare, is_known_audience};
 pub(crate) use directory::Directory;
 pub(crate) use grant::TokenRequest;
 pub(crate) use refusal::EntraRefusal;

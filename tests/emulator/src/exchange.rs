@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, HOST, USER_AGENT};
+use hyper::header::{ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderName, USER_AGENT};
 use hyper::{HeaderMap, Method, Request, StatusCode, Version};
 
 use crate::answer::{self, Answer};
@@ -16,6 +16,7 @@ use crate::fault::{Hit, HitRequest};
 use crate::log::Logged;
 use crate::managed_identity;
 use crate::misbehave::misbehave;
+use crate::resource_manager;
 use crate::vault::{self, Route};
 use crate::world::World;
 use crate::{Operation, Service, random};
@@ -45,6 +46,16 @@ impl Arrived {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
+    pub(crate) fn has_header(&self, name: HeaderName) -> bool {
+        self.headers.contains_key(name)
+    }
+
+    /// Whether the client takes gzip.
+    fn offers_gzip(&self) -> bool {
+        let takes = |coding: &str| coding.split(';').next().is_some_and(|name| name.trim() == "gzip");
+        self.header(ACCEPT_ENCODING.as_str()).is_some_and(|offered| offered.split(',').any(takes))
+    }
+
     /// The bearer token, if one was sent.
     pub(crate) fn bearer(&self) -> Option<&str> {
         let (scheme, token) = self.header(AUTHORIZATION.as_str())?.split_once(' ')?;
@@ -65,6 +76,9 @@ impl Arrived {
                 Operation::Token
             }
             Service::Vault => Route::of(&self.path).operation(),
+            Service::ResourceManager => {
+                resource_manager::Route::of(&self.path).map_or(Operation::Other, |route| route.operation())
+            }
             _ => Operation::Other,
         }
     }
@@ -116,10 +130,14 @@ pub(crate) async fn exchange(
             Service::Vault => Route::of(&arrived.path),
             _ => Route::Unknown,
         };
+        let managed =
+            (arrived.service == Service::ResourceManager).then(|| resource_manager::Route::of(&arrived.path)).flatten();
         let request = HitRequest {
             operation: arrived.operation(),
             collection: route.collection(),
             name: route.name(),
+            workspace: managed.as_ref().map(|route| route.workspace().name.as_str()),
+            connection: managed.as_ref().and_then(resource_manager::Route::connection),
             bearer: arrived.bearer().is_some(),
         };
         faults.strike(&Hit { service: arrived.service, vault: arrived.vault.as_deref(), request: Some(request) })
@@ -131,6 +149,7 @@ pub(crate) async fn exchange(
             misbehave(&world, &connection, &arrived, strike).await
         }
     };
+    let answer = if arrived.offers_gzip() { answer::gzip(answer) } else { answer };
     world.log.amend(arrived.number, |entry| entry.status = Some(answer.status().as_u16()));
     Ok(answer)
 }
@@ -143,6 +162,7 @@ pub(crate) fn honest(world: &World, arrived: &Arrived) -> Answer {
     match arrived.service {
         Service::Entra => entra::answer(world, arrived),
         Service::Vault => vault::answer(world, arrived),
+        Service::ResourceManager => resource_manager::answer(world, arrived),
         Service::Imds | Service::AppService | Service::AzureMl => managed_identity::answer(world, arrived),
     }
 }

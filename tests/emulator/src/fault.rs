@@ -20,6 +20,12 @@ pub enum Operation {
     List,
     /// The versions of one of them.
     ListVersions,
+    /// One connection without its secrets.
+    GetConnection,
+    /// A workspace's connections.
+    ListConnections,
+    /// One connection with its secrets.
+    ListSecrets,
     /// Anything else.
     Other,
 }
@@ -130,6 +136,12 @@ pub struct Fault {
     /// Only this key.
     #[serde(default)]
     pub key: Option<String>,
+    /// Only this workspace, by its name alone.
+    #[serde(default)]
+    pub workspace: Option<String>,
+    /// Only this connection.
+    #[serde(default)]
+    pub connection: Option<String>,
     /// Only this operation.
     #[serde(default)]
     pub operation: Option<Operation>,
@@ -157,6 +169,8 @@ impl Fault {
             secret: None,
             certificate: None,
             key: None,
+            workspace: None,
+            connection: None,
             operation: None,
             bearer: None,
             remaining: None,
@@ -190,6 +204,11 @@ impl Fault {
         Self::new(Service::AzureMl, misbehaviour)
     }
 
+    /// A fault of the resource manager that strikes each request until cleared.
+    pub fn resource_manager(misbehaviour: Misbehaviour) -> Self {
+        Self::new(Service::ResourceManager, misbehaviour)
+    }
+
     /// Limits it to one vault.
     pub fn of_vault(mut self, vault: &str) -> Self {
         self.vault = Some(vault.to_owned());
@@ -217,6 +236,18 @@ impl Fault {
     /// Limits it to one key, which may be the one behind a certificate.
     pub fn of_key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
+        self
+    }
+
+    /// Limits it to one workspace, by its name alone.
+    pub fn of_workspace(mut self, workspace: &str) -> Self {
+        self.workspace = Some(workspace.to_owned());
+        self
+    }
+
+    /// Limits it to one connection.
+    pub fn of_connection(mut self, connection: &str) -> Self {
+        self.connection = Some(connection.to_owned());
         self
     }
 
@@ -258,6 +289,8 @@ impl Fault {
                         && same(&self.secret, request.named(Collection::Secrets))
                         && same(&self.certificate, request.named(Collection::Certificates))
                         && same(&self.key, request.named(Collection::Keys))
+                        && same(&self.workspace, request.workspace)
+                        && same(&self.connection, request.connection)
                         && self.operation.is_none_or(|operation| operation == request.operation)
                         && self.bearer.is_none_or(|bearer| bearer == request.bearer)
                 }
@@ -282,6 +315,8 @@ pub(crate) struct HitRequest<'a> {
     pub(crate) operation: Operation,
     pub(crate) collection: Option<Collection>,
     pub(crate) name: Option<&'a str>,
+    pub(crate) workspace: Option<&'a str>,
+    pub(crate) connection: Option<&'a str>,
     pub(crate) bearer: bool,
 }
 
@@ -371,7 +406,8 @@ mod tests {
 
     fn hit(collection: Collection, name: &str) -> Hit<'_> {
         let (collection, name) = (Some(collection), Some(name));
-        let request = HitRequest { operation: Operation::Get, collection, name, bearer: true };
+        let (workspace, connection) = (None, None);
+        let request = HitRequest { operation: Operation::Get, collection, name, workspace, connection, bearer: true };
         Hit { service: Service::Vault, vault: Some("demo"), request: Some(request) }
     }
 

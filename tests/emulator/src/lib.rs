@@ -23,6 +23,7 @@ mod log;
 mod managed_identity;
 mod misbehave;
 mod random;
+mod resource_manager;
 mod service;
 mod settings;
 mod steering;
@@ -39,6 +40,9 @@ pub use error::Error;
 pub use fault::{Fault, FaultId, Misbehaviour, Operation};
 pub use log::{Counters, Logged};
 pub use managed_identity::{DEFAULT_SYSTEM_IDENTITY, DEFAULT_SYSTEM_OBJECT, ManagedIdentity};
+pub use resource_manager::{
+    Bucket, ConnectionPermission, ConnectionSpec, DEFAULT_RESOURCE_GROUP, DEFAULT_SUBSCRIPTION, Workspace,
+};
 pub use service::Service;
 pub use settings::Settings;
 pub use vault::{CertificateSpec, Collection, Conversion, Jwk, KeySpec, Permission, Refusal, SecretSpec, Stored};

@@ -71,6 +71,10 @@ pub struct Counters {
     pub app_service_connections: u64,
     /// TCP connections accepted by Azure ML's managed identity endpoint.
     pub azure_ml_connections: u64,
+    /// TCP connections accepted by the resource manager.
+    pub resource_manager_connections: u64,
+    /// TLS handshakes completed by the resource manager.
+    pub resource_manager_tls_connections: u64,
     /// Requests that arrived.
     pub requests: u64,
     /// Requests being answered now.

@@ -16,11 +16,14 @@ pub enum Service {
     AppService,
     /// The managed identity endpoint of Azure ML.
     AzureMl,
+    /// The resource manager, with the connections of Azure ML's workspaces.
+    ResourceManager,
 }
 
 impl Service {
     /// All of them, in the order of the listeners.
-    pub const ALL: [Self; 5] = [Self::Entra, Self::Vault, Self::Imds, Self::AppService, Self::AzureMl];
+    pub const ALL: [Self; 6] =
+        [Self::Entra, Self::Vault, Self::Imds, Self::AppService, Self::AzureMl, Self::ResourceManager];
 
     /// Whether it speaks TLS; the managed identity endpoints are reached on the machine itself and do not.
     pub(crate) fn has_tls(self) -> bool {

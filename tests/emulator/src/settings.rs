@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use crate::{Conversion, ExpiresOn, Service};
+use crate::{Bucket, Conversion, ExpiresOn, Service};
 
 /// How the emulator is to run; the default suits most tests.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct Settings {
     pub app_service_port: u16,
     /// Port of Azure ML's managed identity endpoint; 0 takes a free one.
     pub azure_ml_port: u16,
+    /// Port of the resource manager; 0 takes a free one.
+    pub resource_manager_port: u16,
     /// Port that vault URLs and `nextLink` name, when something maps it to `vault_port`.
     ///
     /// The official SDKs compare the vault's host with the challenge's, so some work on port 443 only.
@@ -31,7 +33,7 @@ pub struct Settings {
     pub http2: bool,
     /// Time every request takes at least.
     pub latency: Duration,
-    /// Give the default app and the system-assigned identity get and list on every vault.
+    /// Give the default app and the system-assigned identity every permission on vaults and connections.
     pub default_access: bool,
     /// Put an empty page with a `nextLink` behind every full one.
     pub empty_pages: bool,
@@ -43,6 +45,10 @@ pub struct Settings {
     pub expires_on: ExpiresOn,
     /// Let Azure ML refuse a request without `clientid`, also for the system-assigned identity.
     pub azure_ml_needs_client_id: bool,
+    /// How many reads a client may make of the resource manager.
+    pub read_bucket: Bucket,
+    /// How many writes a client may make of the resource manager; listing secrets is one.
+    pub write_bucket: Bucket,
     /// Seconds an access token lasts.
     pub token_lifetime: i64,
 }
@@ -56,6 +62,7 @@ impl Default for Settings {
             imds_port: 0,
             app_service_port: 0,
             azure_ml_port: 0,
+            resource_manager_port: 0,
             shown_vault_port: None,
             control: None,
             http2: true,
@@ -66,6 +73,8 @@ impl Default for Settings {
             line_breaks: false,
             expires_on: ExpiresOn::Text,
             azure_ml_needs_client_id: false,
+            read_bucket: Bucket { size: 250, per_second: 25 },
+            write_bucket: Bucket { size: 200, per_second: 10 },
             token_lifetime: 86_399,
         }
     }
@@ -80,6 +89,7 @@ impl Settings {
             Service::Imds => self.imds_port,
             Service::AppService => self.app_service_port,
             Service::AzureMl => self.azure_ml_port,
+            Service::ResourceManager => self.resource_manager_port,
         }
     }
 }

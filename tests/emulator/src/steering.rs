@@ -3,9 +3,11 @@
 use std::sync::atomic::Ordering;
 
 use crate::fault::{Fault, FaultId};
+use crate::resource_manager::ConnectionRule;
 use crate::vault::Rule;
 use crate::{
-    App, Assertion, CertificateSpec, DEFAULT_TENANT, Emulator, KeySpec, ManagedIdentity, Permission, Refusal, SecretSpec,
+    App, Assertion, CertificateSpec, ConnectionPermission, ConnectionSpec, DEFAULT_TENANT, Emulator, KeySpec,
+    ManagedIdentity, Permission, Refusal, SecretSpec, Workspace,
 };
 
 /// Identities.
@@ -147,6 +149,69 @@ impl Emulator {
     /// Deletes a key with all its versions; tells whether there was one.
     pub fn delete_key(&self, vault: &str, name: &str) -> bool {
         self.world().in_known_vault(vault, |vault, _| vault.keys.delete(name))
+    }
+}
+
+/// Workspaces and connections.
+impl Emulator {
+    /// Adds a workspace without connections, unless it exists.
+    pub fn add_workspace(&self, workspace: impl Into<Workspace>) {
+        self.world().workspaces.with(|workspaces| {
+            workspaces.add(&workspace.into());
+        });
+    }
+
+    /// Puts a connection in place of the one of that name, if any, adding the workspace if need be.
+    pub fn put_connection(&self, workspace: impl Into<Workspace>, spec: ConnectionSpec) {
+        self.world().put_connection(&workspace.into(), spec);
+    }
+
+    /// Deletes a connection; tells whether there was one.
+    pub fn delete_connection(&self, workspace: impl Into<Workspace>, name: &str) -> bool {
+        let workspace = workspace.into();
+        self.world()
+            .workspaces
+            .with(|workspaces| workspaces.find_mut(&workspace).is_some_and(|workspace| workspace.delete(name)))
+    }
+
+    /// Lets a client do something with a workspace's connections, or with one of them only.
+    pub fn allow_connections(
+        &self,
+        client: &str,
+        workspace: impl Into<Workspace>,
+        permission: ConnectionPermission,
+        connection: Option<&str>,
+    ) {
+        self.connection_rule(client, workspace.into(), permission, connection, true);
+    }
+
+    /// Forbids a client something with a workspace's connections, or with one of them only.
+    pub fn deny_connections(
+        &self,
+        client: &str,
+        workspace: impl Into<Workspace>,
+        permission: ConnectionPermission,
+        connection: Option<&str>,
+    ) {
+        self.connection_rule(client, workspace.into(), permission, connection, false);
+    }
+
+    fn connection_rule(
+        &self,
+        client: &str,
+        workspace: Workspace,
+        permission: ConnectionPermission,
+        connection: Option<&str>,
+        allowed: bool,
+    ) {
+        let rule = ConnectionRule {
+            client: client.to_owned(),
+            workspace: Some(workspace),
+            permission: Some(permission),
+            connection: connection.map(str::to_owned),
+            allowed,
+        };
+        self.world().connection_rules.with(|rules| rules.add(rule));
     }
 }
 

@@ -10,8 +10,11 @@ use crate::fault::Faults;
 use crate::guarded::Guarded;
 use crate::log::Log;
 use crate::managed_identity::Identities;
+use crate::resource_manager::{Buckets, ConnectionRules, Workspaces};
 use crate::vault::{Rules, Vault, Vaults};
-use crate::{DEFAULT_SYSTEM_IDENTITY, Emulator, Error, Service, Settings, random};
+use crate::{
+    ConnectionSpec, DEFAULT_CLIENT, DEFAULT_SYSTEM_IDENTITY, Emulator, Error, Service, Settings, Workspace, random,
+};
 
 /// The state of the emulator.
 #[derive(Debug)]
@@ -27,6 +30,9 @@ pub(crate) struct World {
     pub(crate) identities: Guarded<Identities>,
     pub(crate) vaults: Guarded<Vaults>,
     pub(crate) rules: Guarded<Rules>,
+    pub(crate) workspaces: Guarded<Workspaces>,
+    pub(crate) connection_rules: Guarded<ConnectionRules>,
+    pub(crate) buckets: Guarded<Buckets>,
     pub(crate) faults: Guarded<Faults>,
     pub(crate) log: Log,
     /// What App Service wants to see in `X-IDENTITY-HEADER`.
@@ -39,10 +45,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(settings: Settings, addresses: Vec<SocketAddr>) -> Result<Self, Error> {
-        let names = vec![Emulator::LOGIN_HOST.to_owned(), format!("*.{}", Emulator::VAULT_SUFFIX)];
+        let names = vec![
+            Emulator::LOGIN_HOST.to_owned(),
+            Emulator::MANAGEMENT_HOST.to_owned(),
+            format!("*.{}", Emulator::VAULT_SUFFIX),
+        ];
         let mut rules = Rules::new(settings.default_access);
+        let mut connection_rules = ConnectionRules::default();
         if settings.default_access {
             rules.trust(DEFAULT_SYSTEM_IDENTITY);
+            connection_rules.trust(DEFAULT_CLIENT);
+            connection_rules.trust(DEFAULT_SYSTEM_IDENTITY);
         }
         Ok(Self {
             addresses,
@@ -54,6 +67,9 @@ impl World {
             identities: Guarded::new(Identities::with_system_assigned()),
             vaults: Guarded::default(),
             rules: Guarded::new(rules),
+            workspaces: Guarded::default(),
+            connection_rules: Guarded::new(connection_rules),
+            buckets: Guarded::default(),
             faults: Guarded::default(),
             log: Log::new(),
             identity_header: random::guid(),
@@ -112,6 +128,18 @@ impl World {
     pub(crate) fn in_known_vault(&self, vault: &str, work: impl FnOnce(&mut Vault, i64) -> bool) -> bool {
         let now = self.clock.now();
         self.vaults.with(|vaults| vaults.find_mut(vault).is_some_and(|vault| work(vault, now)))
+    }
+
+    /// Base URL of the resource manager, without a slash at the end.
+    pub(crate) fn management_url(&self) -> String {
+        let port = self.address(Service::ResourceManager).port();
+        format!("https://{}", with_port(Emulator::MANAGEMENT_HOST, port))
+    }
+
+    /// Puts a connection, adding the workspace if need be.
+    pub(crate) fn put_connection(&self, workspace: &Workspace, spec: ConnectionSpec) {
+        let now = self.clock.now_in_ticks();
+        self.workspaces.with(|workspaces| workspaces.add(workspace).put(spec, now));
     }
 
     /// The `Date` header of now, by the services' clock.

@@ -110,6 +110,12 @@ impl Identities {
         let named = |identity: &&ManagedIdentity| name(identity).eq_ignore_ascii_case(&selector.value);
         self.system_assigned.iter().chain(&self.user_assigned).find(named).cloned()
     }
+
+    /// The object id behind a client id.
+    pub(crate) fn object_of(&self, client: &str) -> Option<String> {
+        let selector = Selector { by: SelectedBy::Client, value: client.to_owned() };
+        self.find(&selector).map(|identity| identity.object_id)
+    }
 }
 
 #[cfg(test)]

@@ -12,4 +12,5 @@ mod keys;
 mod listing;
 mod managed_identity;
 mod material;
+mod resource_manager;
 mod vault;
