@@ -3,9 +3,11 @@
 mod access_token;
 mod assertion;
 mod audience;
+mod certificate;
 mod directory;
 mod discovery;
 mod grant;
+mod jwt;
 mod refusal;
 
 use hyper::{Method, StatusCode};
@@ -17,6 +19,7 @@ pub use directory::{App, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAU
 pub(crate) use access_token::AccessTokens;
 pub(crate) use assertion::Cluster;
 pub(crate) use audience::{bare, is_known_audience};
+pub(crate) use certificate::ClientCertificate;
 pub(crate) use directory::Directory;
 pub(crate) use grant::TokenRequest;
 pub(crate) use refusal::EntraRefusal;

@@ -18,6 +18,12 @@ pub enum Error {
     /// The library of cryptography refused its own key.
     #[error("cannot read a key: {0}")]
     KeyRejected(#[from] aws_lc_rs::error::KeyRejected),
+    /// There is no certificate in the PEM.
+    #[error("cannot read a certificate: {0}")]
+    Pem(#[from] rustls::pki_types::pem::Error),
+    /// The certificate is not one.
+    #[error("cannot read a certificate: {0}")]
+    Certificate(#[from] webpki::Error),
     /// A listener did not close in time.
     #[error("a listener did not close within 10 s")]
     NotClosed,

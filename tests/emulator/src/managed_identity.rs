@@ -75,7 +75,7 @@ impl Issued {
 
 /// Issues an identity's token for a resource.
 fn issue(world: &World, arrived: &Arrived, identity: ManagedIdentity, resource: String) -> Issued {
-    let (now, lifetime) = (world.clock.now(), world.token_lifetime());
+    let (now, lifetime) = (world.clock.now(), world.token_lifetime(&resource));
     let (token, number) = world
         .access_tokens
         .with(|tokens| tokens.issue(&identity.tenant, &identity.client_id, &resource, now, lifetime));

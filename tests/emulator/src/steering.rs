@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::entra::ClientCertificate;
 use crate::fault::{Fault, FaultId};
 use crate::resource_manager::ConnectionRule;
 use crate::vault::Rule;
 use crate::{
-    App, Assertion, CertificateSpec, ConnectionPermission, ConnectionSpec, DEFAULT_TENANT, Emulator, KeySpec,
+    App, Assertion, CertificateSpec, ConnectionPermission, ConnectionSpec, DEFAULT_TENANT, Emulator, Error, KeySpec,
     ManagedIdentity, Permission, Refusal, SecretSpec, Workspace,
 };
 
@@ -15,6 +16,30 @@ impl Emulator {
     /// Adds an app, or another federated credential of one; it may read nothing until allowed to.
     pub fn add_app(&self, app: App) {
         self.world().directory.with(|directory| directory.add(app));
+    }
+
+    /// Gives a client a secret besides those it has; the client comes to exist with it.
+    pub fn add_client_secret(&self, tenant: &str, client: &str, secret: &str) {
+        self.world().directory.with(|directory| directory.add_secret(tenant, client, secret));
+    }
+
+    /// Takes all secrets from a client.
+    pub fn remove_client_secrets(&self, tenant: &str, client: &str) {
+        self.world().directory.with(|directory| directory.remove_secrets(tenant, client));
+    }
+
+    /// Registers the first certificate of a PEM text with a client, which comes to exist with it; its key must be RSA.
+    pub fn add_client_certificate(&self, tenant: &str, client: &str, pem: &str) -> Result<(), Error> {
+        let certificate = ClientCertificate::read(pem)?;
+        self.world().directory.with(|directory| directory.add_certificate(tenant, client, certificate));
+        Ok(())
+    }
+
+    /// Makes a certificate, registers it with a client, and gives it with its key in PEM.
+    pub fn make_client_certificate(&self, tenant: &str, client: &str) -> Result<String, Error> {
+        let (certificate, pem) = ClientCertificate::make(client)?;
+        self.world().directory.with(|directory| directory.add_certificate(tenant, client, certificate));
+        Ok(pem)
     }
 
     /// Assigns a managed identity besides the others; it may read nothing until allowed to.
@@ -240,6 +265,11 @@ impl Emulator {
     /// Sets how many seconds the access tokens issued from now on last.
     pub fn set_token_lifetime(&self, seconds: i64) {
         self.world().set_token_lifetime(seconds);
+    }
+
+    /// Sets how many seconds the access tokens issued from now on for one audience last, with or without its slash.
+    pub fn set_token_lifetime_for(&self, audience: &str, seconds: i64) {
+        self.world().set_token_lifetime_for(audience, seconds);
     }
 
     /// Makes every access token issued so far answer 401 as expired.

@@ -1,11 +1,12 @@
 //! All that the services know, shared by every request.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use crate::certificates::Certificates;
 use crate::clock::{self, Clock};
-use crate::entra::{AccessTokens, Cluster, Directory};
+use crate::entra::{AccessTokens, Cluster, Directory, bare};
 use crate::fault::Faults;
 use crate::guarded::Guarded;
 use crate::log::Log;
@@ -40,6 +41,8 @@ pub(crate) struct World {
     /// What Azure ML wants to see in `secret`.
     pub(crate) msi_secret: String,
     token_lifetime: AtomicI64,
+    /// Lifetimes of tokens for some audiences, which have no slash at the end.
+    token_lifetimes: Guarded<HashMap<String, i64>>,
     pub(crate) empty_pages: AtomicBool,
 }
 
@@ -75,6 +78,7 @@ impl World {
             identity_header: random::guid(),
             msi_secret: random::guid(),
             token_lifetime: AtomicI64::new(settings.token_lifetime),
+            token_lifetimes: Guarded::default(),
             empty_pages: AtomicBool::new(settings.empty_pages),
             settings,
         })
@@ -147,8 +151,13 @@ impl World {
         clock::http_date(self.clock.now())
     }
 
-    pub(crate) fn token_lifetime(&self) -> i64 {
-        self.token_lifetime.load(Ordering::Relaxed)
+    pub(crate) fn token_lifetime(&self, audience: &str) -> i64 {
+        let own = self.token_lifetimes.with(|lifetimes| lifetimes.get(bare(audience)).copied());
+        own.unwrap_or_else(|| self.token_lifetime.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn set_token_lifetime_for(&self, audience: &str, seconds: i64) {
+        self.token_lifetimes.with(|lifetimes| lifetimes.insert(bare(audience).to_owned(), seconds));
     }
 
     pub(crate) fn set_token_lifetime(&self, seconds: i64) {

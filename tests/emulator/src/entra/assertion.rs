@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::directory::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_SUBJECT};
+use super::jwt::Jwt;
 use crate::{Error, clock, random};
 
 const KEY_ID: &str = "emulator-cluster-key";
@@ -97,40 +98,27 @@ impl Cluster {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// Reads a token; blanks or a line break around it make it malformed, as they do in Azure.
+    /// Reads a token.
     pub(crate) fn read(&self, token: &str) -> Result<Claims, Unreadable> {
-        let parts: Vec<&str> = token.split('.').collect();
-        let [header, claims, signature] = parts.as_slice() else {
-            return Err(Unreadable::Malformed);
-        };
-        let decoded = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Unreadable::Malformed);
-        let object = |part: &str| -> Result<Value, Unreadable> {
-            serde_json::from_slice(&decoded(part)?).map_err(|_| Unreadable::Malformed)
-        };
-        let (header, content, signature) = (object(header)?, object(claims)?, decoded(signature)?);
-        if header["alg"] != "ES256" {
+        let jwt = Jwt::read(token).ok_or(Unreadable::Malformed)?;
+        if jwt.header["alg"] != "ES256" {
             return Err(Unreadable::Malformed);
         }
-        let signed = &token[..token.rfind('.').unwrap_or_default()];
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key.public_key().as_ref())
-            .verify(signed.as_bytes(), &signature)
+            .verify(jwt.signed.as_bytes(), &jwt.signature)
             .map_err(|_| Unreadable::Signature)?;
-        claims_of(&content).ok_or(Unreadable::Malformed)
+        claims_of(&jwt).ok_or(Unreadable::Malformed)
     }
 }
 
-fn claims_of(content: &Value) -> Option<Claims> {
-    let audiences = match &content["aud"] {
-        Value::String(one) => vec![one.clone()],
-        Value::Array(several) => several.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect(),
-        _ => return None,
-    };
+fn claims_of(jwt: &Jwt<'_>) -> Option<Claims> {
+    let text = |name: &str| jwt.claims[name].as_str().map(str::to_owned);
     Some(Claims {
-        issuer: content["iss"].as_str()?.to_owned(),
-        subject: content["sub"].as_str()?.to_owned(),
-        audiences,
-        not_before: content["nbf"].as_i64()?,
-        expires: content["exp"].as_i64()?,
+        issuer: text("iss")?,
+        subject: text("sub")?,
+        audiences: jwt.audiences(),
+        not_before: jwt.claims["nbf"].as_i64()?,
+        expires: jwt.claims["exp"].as_i64()?,
     })
 }
 

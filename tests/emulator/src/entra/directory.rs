@@ -1,4 +1,6 @@
-//! Tenants, their apps, and the federated credentials the apps trust.
+//! Tenants, their apps, and what the apps are known by.
+
+use super::certificate::ClientCertificate;
 
 /// The tenant that exists from the start.
 pub const DEFAULT_TENANT: &str = "11111111-1111-4111-8111-111111111111";
@@ -38,27 +40,82 @@ impl Default for App {
     }
 }
 
-/// All apps of all tenants.
+/// All apps of all tenants, and what they prove themselves with.
 #[derive(Debug)]
-pub(crate) struct Directory(Vec<App>);
+pub(crate) struct Directory {
+    federated: Vec<App>,
+    secrets: Vec<Owned<String>>,
+    certificates: Vec<Owned<ClientCertificate>>,
+}
+
+/// Something that belongs to a client of a tenant.
+#[derive(Debug)]
+struct Owned<T> {
+    tenant: String,
+    client: String,
+    thing: T,
+}
+
+impl<T> Owned<T> {
+    fn is_of(&self, tenant: &str, client: &str) -> bool {
+        self.tenant.eq_ignore_ascii_case(tenant) && self.client.eq_ignore_ascii_case(client)
+    }
+}
+
+/// All that a client can prove itself with.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    pub(crate) federated: Vec<App>,
+    pub(crate) secrets: Vec<String>,
+    pub(crate) certificates: Vec<ClientCertificate>,
+}
 
 impl Directory {
     pub(crate) fn with_default_app() -> Self {
-        Self(vec![App::default()])
+        Self { federated: vec![App::default()], secrets: Vec::new(), certificates: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, app: App) {
-        self.0.push(app);
+        self.federated.push(app);
+    }
+
+    pub(crate) fn add_secret(&mut self, tenant: &str, client: &str, secret: &str) {
+        let (tenant, client) = (tenant.to_owned(), client.to_owned());
+        self.secrets.push(Owned { tenant, client, thing: secret.to_owned() });
+    }
+
+    /// Takes all secrets from a client.
+    pub(crate) fn remove_secrets(&mut self, tenant: &str, client: &str) {
+        self.secrets.retain(|secret| !secret.is_of(tenant, client));
+    }
+
+    pub(crate) fn add_certificate(&mut self, tenant: &str, client: &str, thing: ClientCertificate) {
+        self.certificates.push(Owned { tenant: tenant.to_owned(), client: client.to_owned(), thing });
     }
 
     pub(crate) fn has_tenant(&self, tenant: &str) -> bool {
-        self.0.iter().any(|app| app.tenant.eq_ignore_ascii_case(tenant))
+        let of_apps = self.federated.iter().map(|app| &app.tenant);
+        let of_secrets = self.secrets.iter().map(|secret| &secret.tenant);
+        let of_certificates = self.certificates.iter().map(|certificate| &certificate.tenant);
+        of_apps.chain(of_secrets).chain(of_certificates).any(|known| known.eq_ignore_ascii_case(tenant))
     }
 
-    /// The federated credentials of a client, none if the tenant does not have it.
-    pub(crate) fn credentials(&self, tenant: &str, client: &str) -> Vec<App> {
+    /// What a client can prove itself with; none if the tenant does not have it.
+    pub(crate) fn credentials(&self, tenant: &str, client: &str) -> Option<Credentials> {
         let of_client =
             |app: &&App| app.tenant.eq_ignore_ascii_case(tenant) && app.client_id.eq_ignore_ascii_case(client);
-        self.0.iter().filter(of_client).cloned().collect()
+        let credentials = Credentials {
+            federated: self.federated.iter().filter(of_client).cloned().collect(),
+            secrets: things(&self.secrets, tenant, client),
+            certificates: things(&self.certificates, tenant, client),
+        };
+        let known = !credentials.federated.is_empty()
+            || !credentials.secrets.is_empty()
+            || !credentials.certificates.is_empty();
+        known.then_some(credentials)
     }
+}
+
+fn things<T: Clone>(owned: &[Owned<T>], tenant: &str, client: &str) -> Vec<T> {
+    owned.iter().filter(|one| one.is_of(tenant, client)).map(|one| one.thing.clone()).collect()
 }

@@ -7,7 +7,10 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use super::assertion::{Claims, Unreadable};
-use super::directory::App;
+use super::audience::is_known_audience;
+use super::certificate;
+use super::directory::{App, Credentials};
+use super::jwt::Jwt;
 use super::refusal::EntraRefusal;
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
@@ -57,7 +60,7 @@ fn grant(
     client: &str,
     audience: &str,
 ) -> Answer {
-    let lifetime = world.token_lifetime();
+    let lifetime = world.token_lifetime(audience);
     let now = world.clock.now();
     let (token, number) = world.access_tokens.with(|tokens| tokens.issue(tenant, client, audience, now, lifetime));
     world.log.amend(arrived.number, |entry| entry.token = Some(number));
@@ -85,34 +88,62 @@ fn audience_granted<'a>(
     }
     let client = request.needs("client_id")?;
     let credentials = world.directory.with(|directory| directory.credentials(tenant, client));
-    if credentials.is_empty() {
-        return Err(EntraRefusal::unknown_app(client, tenant));
+    let credentials = credentials.ok_or_else(|| EntraRefusal::unknown_app(client, tenant))?;
+    if let Some(assertion) = request.get("client_assertion") {
+        if request.needs("client_assertion_type")? != ASSERTION_TYPE {
+            return Err(EntraRefusal::no_credential());
+        }
+        let audience = audience_of(request.needs("scope")?, tenant)?;
+        check_assertion(world, &credentials, assertion, tenant, client)?;
+        return Ok((client, audience));
     }
-    let Some(assertion) = request.get("client_assertion") else {
-        return Err(EntraRefusal::no_credential());
-    };
-    if request.needs("client_assertion_type")? != ASSERTION_TYPE {
-        return Err(EntraRefusal::no_credential());
-    }
-    let audience = audience_of(request.needs("scope")?)?;
-    let claims = world.cluster.read(assertion).map_err(|unreadable| match unreadable {
-        Unreadable::Malformed => EntraRefusal::malformed_assertion(),
-        Unreadable::Signature => EntraRefusal::bad_signature(),
-    })?;
-    check_trust(&credentials, &claims)?;
-    let now = world.clock.now();
-    if now < claims.not_before || now >= claims.expires {
-        return Err(EntraRefusal::outside_its_time(now, claims.not_before, claims.expires));
+    let secret = request.get("client_secret").ok_or_else(EntraRefusal::no_credential)?;
+    let audience = audience_of(request.needs("scope")?, tenant)?;
+    if !credentials.secrets.iter().any(|known| known == secret) {
+        return Err(EntraRefusal::wrong_secret(client));
     }
     Ok((client, audience))
 }
 
-/// The one audience of a v2 scope; a slash it ends in stays, for the vault to object to.
-fn audience_of(scope: &str) -> Result<&str, EntraRefusal> {
+/// The one audience of a v2 scope; a slash it ends in stays, for the service to object to.
+fn audience_of<'a>(scope: &'a str, tenant: &str) -> Result<&'a str, EntraRefusal> {
+    if scope.split_whitespace().count() > 1 {
+        return Err(EntraRefusal::several_resources(scope));
+    }
     let audience = scope.strip_suffix("/.default").filter(|audience| {
         audience.contains("://") && !audience.contains(char::is_whitespace) && !audience.ends_with("://")
     });
-    audience.ok_or_else(|| EntraRefusal::invalid_scope(scope))
+    let audience = audience.ok_or_else(|| EntraRefusal::invalid_scope(scope))?;
+    if !is_known_audience(audience) {
+        return Err(EntraRefusal::unknown_resource(audience, tenant));
+    }
+    Ok(audience)
+}
+
+/// Checks an assertion: one that names its client as the issuer is signed by the client, others by a cluster.
+fn check_assertion(
+    world: &World,
+    credentials: &Credentials,
+    assertion: &str,
+    tenant: &str,
+    client: &str,
+) -> Result<(), EntraRefusal> {
+    let now = world.clock.now();
+    if let Some(jwt) = Jwt::read(assertion)
+        && jwt.claims["iss"].as_str().is_some_and(|issuer| issuer.eq_ignore_ascii_case(client))
+    {
+        let endpoint = format!("{}{tenant}/oauth2/v2.0/token", world.authority());
+        return certificate::check(&jwt, &credentials.certificates, client, &endpoint, now);
+    }
+    let claims = world.cluster.read(assertion).map_err(|unreadable| match unreadable {
+        Unreadable::Malformed => EntraRefusal::malformed_assertion(),
+        Unreadable::Signature => EntraRefusal::bad_signature(),
+    })?;
+    check_trust(&credentials.federated, &claims)?;
+    if now < claims.not_before || now >= claims.expires {
+        return Err(EntraRefusal::outside_its_time(now, claims.not_before, claims.expires));
+    }
+    Ok(())
 }
 
 /// Finds a federated credential for what the assertion claims; everything is compared to the letter.
@@ -139,10 +170,13 @@ mod tests {
 
     #[test]
     fn a_scope_names_exactly_one_audience() {
-        assert_eq!(audience_of("https://vault.localhost/.default").unwrap(), "https://vault.localhost");
-        assert_eq!(audience_of("https://vault.localhost//.default").unwrap(), "https://vault.localhost/");
-        for wrong in ["https://vault.localhost", ".default", "/.default", "https://a/.default https://b/.default"] {
-            assert_eq!(audience_of(wrong).unwrap_err().code, 70011, "{wrong}");
+        let audience_of = |scope| audience_of(scope, "t").map_err(|refusal| refusal.code);
+        assert_eq!(audience_of("https://vault.localhost/.default"), Ok("https://vault.localhost"));
+        assert_eq!(audience_of("https://vault.localhost//.default"), Ok("https://vault.localhost/"));
+        for wrong in ["https://vault.localhost", ".default", "/.default"] {
+            assert_eq!(audience_of(wrong), Err(70011), "{wrong}");
         }
+        assert_eq!(audience_of("https://vault.localhost/.default https://management.localhost/.default"), Err(700_022));
+        assert_eq!(audience_of("https://unknown.example/.default"), Err(500_011));
     }
 }

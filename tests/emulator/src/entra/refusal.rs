@@ -80,6 +80,42 @@ impl EntraRefusal {
         Self::invalid_client(700_027, "Client assertion failed signature validation.")
     }
 
+    pub(crate) fn unregistered_certificate() -> Self {
+        let message = "The certificate with identifier used to sign the client assertion is not registered on \
+                       application. [Reason - The key was not found.]";
+        Self::invalid_client(700_027, message)
+    }
+
+    pub(crate) fn another_client() -> Self {
+        Self::invalid_client(700_021, "Client assertion application identifier doesn't match 'client_id' parameter.")
+    }
+
+    pub(crate) fn another_endpoint() -> Self {
+        Self::invalid_client(700_023, "Client assertion audience claim does not match Realm issuer.")
+    }
+
+    pub(crate) fn wrong_secret(client: &str) -> Self {
+        let message = format!(
+            "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, \
+             not the client secret ID, for a secret added to app '{client}'."
+        );
+        Self::invalid_client(7_000_215, message)
+    }
+
+    pub(crate) fn unknown_resource(resource: &str, tenant: &str) -> Self {
+        let message = format!(
+            "The resource principal named {resource} was not found in the tenant named {tenant}. This can happen if \
+             the application has not been installed by the administrator of the tenant or consented to by any user in \
+             the tenant. You might have sent your authentication request to the wrong tenant."
+        );
+        Self::new(StatusCode::BAD_REQUEST, "invalid_resource", 500_011, message)
+    }
+
+    pub(crate) fn several_resources(scope: &str) -> Self {
+        let message = format!("The provided value for scope {scope} is not valid: it names more than one resource.");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_scope", 700_022, message)
+    }
+
     pub(crate) fn no_match(code: u64, what: &str, value: &str) -> Self {
         let case = match code {
             7_002_138 => {

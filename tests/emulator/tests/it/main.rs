@@ -8,6 +8,7 @@ mod connections;
 mod control;
 mod entra;
 mod faults;
+mod grants;
 mod keys;
 mod listing;
 mod managed_identity;
