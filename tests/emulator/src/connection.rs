@@ -82,7 +82,7 @@ async fn begin(world: Arc<World>, door: &Door, connection: Arc<Connection>, wire
     if world.faults.with(|faults| faults.strike(&hit)).is_some() {
         return std::future::pending().await;
     }
-    let Ok(tls) = start.into_stream(world.certificates.server.clone()).await else { return };
+    let Ok(tls) = start.into_stream(world.tls_of(door.service)).await else { return };
     door.shook_hands();
     let http2 = tls.get_ref().1.alpn_protocol() == Some(b"h2");
     speak(world, connection, tls, http2).await;
@@ -108,6 +108,7 @@ fn exists(world: &World, service: Service, host: &str, vault: Option<&str>) -> b
         Service::Entra => host == Emulator::LOGIN_HOST,
         Service::Vault => vault.is_some_and(|vault| world.vaults.with(|vaults| vaults.find(vault).is_some())),
         Service::ResourceManager => host == Emulator::MANAGEMENT_HOST,
+        Service::TokenProxy => host == Emulator::TOKEN_PROXY_NAME,
         Service::Imds | Service::AppService | Service::AzureMl => true,
     }
 }

@@ -61,6 +61,8 @@ impl Stage {
             azure_ml_connections: accepted(Service::AzureMl),
             resource_manager_connections: accepted(Service::ResourceManager),
             resource_manager_tls_connections: handshakes(Service::ResourceManager),
+            token_proxy_connections: accepted(Service::TokenProxy),
+            token_proxy_tls_connections: handshakes(Service::TokenProxy),
             requests: log.arrived(),
             in_flight: log.in_flight(),
             peak_in_flight: log.peak(),
@@ -71,6 +73,8 @@ impl Stage {
 impl Emulator {
     /// Host name of Entra.
     pub const LOGIN_HOST: &str = "login.localhost";
+    /// Name that the token proxy's certificate is for, and no other.
+    pub const TOKEN_PROXY_NAME: &str = "emulator.ests.aks";
     /// Host name of the resource manager.
     pub const MANAGEMENT_HOST: &str = "management.localhost";
     /// DNS suffix of the vaults.

@@ -14,7 +14,9 @@ use hyper::{Method, StatusCode};
 use serde_json::json;
 
 pub use assertion::Assertion;
-pub use directory::{App, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAULT_SUBJECT, DEFAULT_TENANT};
+pub use directory::{
+    App, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAULT_SUBJECT, DEFAULT_TENANT, IDENTITY_BINDING_AUDIENCE,
+};
 
 pub(crate) use access_token::AccessTokens;
 pub(crate) use assertion::Cluster;
@@ -26,8 +28,11 @@ pub(crate) use refusal::EntraRefusal;
 
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
-use crate::random;
 use crate::world::World;
+use crate::{Service, random};
+
+/// Path of the token proxy before the tenant.
+pub(crate) const PROXY_PATH: &str = "/some/base/path";
 
 /// What a path of Entra's is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +44,19 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn of(path: &str) -> Self {
+    /// What a path means to a service; the token proxy knows nothing but tokens.
+    pub(crate) fn at(service: Service, path: &str) -> Self {
+        match service {
+            Service::Entra => Self::of(path),
+            Service::TokenProxy => match path.strip_prefix(PROXY_PATH).map(Self::of) {
+                Some(token @ Self::Token { .. }) => token,
+                _ => Self::Unknown,
+            },
+            _ => Self::Unknown,
+        }
+    }
+
+    fn of(path: &str) -> Self {
         let parts: Vec<&str> = path.trim_start_matches('/').split('/').collect();
         match parts.as_slice() {
             ["common", "discovery", "instance"] => Self::InstanceDiscovery,
@@ -54,7 +71,7 @@ impl Endpoint {
 
 /// Gives the honest answer to a request.
 pub(crate) fn answer(world: &World, arrived: &Arrived) -> Answer {
-    let mut answer = match (Endpoint::of(&arrived.path), &arrived.method) {
+    let mut answer = match (Endpoint::at(arrived.service, &arrived.path), &arrived.method) {
         (Endpoint::Token { tenant }, &Method::POST) => grant::answer(world, arrived, &tenant),
         (Endpoint::OpenIdConfiguration { tenant }, &Method::GET) => discovery::openid(world, arrived, &tenant),
         (Endpoint::InstanceDiscovery, &Method::GET) => discovery::instance(world, arrived),
@@ -100,6 +117,11 @@ mod tests {
         assert_eq!(Endpoint::of("/t/oauth2/v2.0/token"), Endpoint::Token { tenant: tenant.clone() });
         assert_eq!(Endpoint::of("/t/v2.0/.well-known/openid-configuration"), Endpoint::OpenIdConfiguration { tenant });
         assert_eq!(Endpoint::of("/common/discovery/instance"), Endpoint::InstanceDiscovery);
+        let token = Endpoint::Token { tenant: "t".to_owned() };
+        assert_eq!(Endpoint::at(Service::TokenProxy, "/some/base/path/t/oauth2/v2.0/token"), token);
+        for wrong in ["/t/oauth2/v2.0/token", "/some/base/path/common/discovery/instance"] {
+            assert_eq!(Endpoint::at(Service::TokenProxy, wrong), Endpoint::Unknown);
+        }
         assert_eq!(Endpoint::of("//t/oauth2/v2.0/token/"), Endpoint::Unknown);
     }
 }

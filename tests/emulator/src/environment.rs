@@ -1,9 +1,10 @@
 //! What a platform puts into a program's environment so that it finds its identity.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::world::World;
-use crate::{DEFAULT_SYSTEM_IDENTITY, Emulator, Service, managed_identity};
+use crate::{DEFAULT_SYSTEM_IDENTITY, Emulator, Error, Service, entra, managed_identity};
 
 /// Names and values of environment variables.
 pub type Environment = BTreeMap<&'static str, String>;
@@ -12,7 +13,7 @@ pub type Environment = BTreeMap<&'static str, String>;
 impl Emulator {
     /// Base URL of a virtual machine's managed identity endpoint, without a slash at the end.
     pub fn imds_url(&self) -> String {
-        self.world().plain_url(Service::Imds)
+        self.world().url_by_address(Service::Imds)
     }
 
     /// Where a virtual machine's managed identity endpoint is; in Azure it is at a fixed address and nothing is set.
@@ -31,8 +32,46 @@ impl Emulator {
     }
 }
 
+/// AKS identity bindings.
+impl Emulator {
+    /// What AKS sets besides the webhook's variables, with the proxy's CA in a file that the caller writes.
+    ///
+    /// The federated tokens must be for `IDENTITY_BINDING_AUDIENCE`, and the subject must have a federated credential
+    /// of that audience; the default app has one.
+    pub fn token_proxy_environment(&self, ca_file: &Path) -> Environment {
+        token_proxy(self.world(), ca_file)
+    }
+
+    /// The token proxy's URL, with the path before the tenant.
+    pub fn token_proxy_url(&self) -> String {
+        token_proxy_url(self.world())
+    }
+
+    /// The certificate in PEM of the CA that vouches for the token proxy now.
+    pub fn token_proxy_ca_pem(&self) -> String {
+        self.world().proxy_certificates.with(|certificates| certificates.ca_pem.clone())
+    }
+
+    /// Gives the token proxy another CA, and gives that one's certificate in PEM; open connections stay.
+    pub fn renew_token_proxy_ca(&self) -> Result<String, Error> {
+        self.world().renew_token_proxy_ca()
+    }
+}
+
+pub(crate) fn token_proxy(world: &World, ca_file: &Path) -> Environment {
+    Environment::from([
+        ("AZURE_KUBERNETES_TOKEN_PROXY", token_proxy_url(world)),
+        ("AZURE_KUBERNETES_SNI_NAME", Emulator::TOKEN_PROXY_NAME.to_owned()),
+        ("AZURE_KUBERNETES_CA_FILE", ca_file.display().to_string()),
+    ])
+}
+
+fn token_proxy_url(world: &World) -> String {
+    format!("{}{}", world.url_by_address(Service::TokenProxy), entra::PROXY_PATH)
+}
+
 pub(crate) fn imds(world: &World) -> Environment {
-    Environment::from([("AZURE_POD_IDENTITY_AUTHORITY_HOST", world.plain_url(Service::Imds))])
+    Environment::from([("AZURE_POD_IDENTITY_AUTHORITY_HOST", world.url_by_address(Service::Imds))])
 }
 
 pub(crate) fn app_service(world: &World) -> Environment {
@@ -55,5 +94,5 @@ pub(crate) fn azure_ml(world: &World) -> Environment {
 }
 
 fn endpoint(world: &World, service: Service) -> String {
-    format!("{}{}", world.plain_url(service), managed_identity::path(service))
+    format!("{}{}", world.url_by_address(service), managed_identity::path(service))
 }

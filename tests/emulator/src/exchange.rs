@@ -71,7 +71,7 @@ impl Arrived {
 
     fn operation(&self) -> Operation {
         match self.service {
-            Service::Entra if matches!(Endpoint::of(&self.path), Endpoint::Token { .. }) => Operation::Token,
+            service if matches!(Endpoint::at(service, &self.path), Endpoint::Token { .. }) => Operation::Token,
             service if service.is_managed_identity() && managed_identity::is_endpoint(service, &self.path) => {
                 Operation::Token
             }
@@ -160,7 +160,7 @@ pub(crate) fn honest(world: &World, arrived: &Arrived) -> Answer {
         return answer::html(StatusCode::BAD_REQUEST);
     }
     match arrived.service {
-        Service::Entra => entra::answer(world, arrived),
+        Service::Entra | Service::TokenProxy => entra::answer(world, arrived),
         Service::Vault => vault::answer(world, arrived),
         Service::ResourceManager => resource_manager::answer(world, arrived),
         Service::Imds | Service::AppService | Service::AzureMl => managed_identity::answer(world, arrived),
@@ -168,7 +168,8 @@ pub(crate) fn honest(world: &World, arrived: &Arrived) -> Answer {
 }
 
 fn entry(world: &World, connection: &Connection, arrived: &Arrived, http: &'static str) -> Logged {
-    let form = (arrived.service == Service::Entra).then(|| TokenRequest::read(&arrived.body));
+    let form =
+        matches!(arrived.service, Service::Entra | Service::TokenProxy).then(|| TokenRequest::read(&arrived.body));
     let audience = match &form {
         Some(form) => form.get("scope").map(str::to_owned),
         None if arrived.service.is_managed_identity() => arrived.parameter("resource"),
@@ -187,8 +188,8 @@ fn entry(world: &World, connection: &Connection, arrived: &Arrived, http: &'stat
         connection: connection.number,
         bearer: arrived.bearer().is_some(),
         token: shown.map(|token| token.number),
-        tenant: match Endpoint::of(&arrived.path) {
-            Endpoint::Token { tenant } if arrived.service == Service::Entra => Some(tenant),
+        tenant: match Endpoint::at(arrived.service, &arrived.path) {
+            Endpoint::Token { tenant } => Some(tenant),
             _ => None,
         },
         client_id: form.as_ref().and_then(|form| form.get("client_id").map(str::to_owned)),

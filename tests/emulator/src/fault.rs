@@ -209,6 +209,11 @@ impl Fault {
         Self::new(Service::ResourceManager, misbehaviour)
     }
 
+    /// A fault of the token proxy that strikes each request until cleared.
+    pub fn token_proxy(misbehaviour: Misbehaviour) -> Self {
+        Self::new(Service::TokenProxy, misbehaviour)
+    }
+
     /// Limits it to one vault.
     pub fn of_vault(mut self, vault: &str) -> Self {
         self.vault = Some(vault.to_owned());

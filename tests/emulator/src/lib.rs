@@ -34,7 +34,10 @@ mod world;
 pub use clock::ExpiresOn;
 pub use door::NewConnections;
 pub use emulator::Emulator;
-pub use entra::{App, Assertion, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAULT_SUBJECT, DEFAULT_TENANT};
+pub use entra::{
+    App, Assertion, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_ISSUER, DEFAULT_SUBJECT, DEFAULT_TENANT,
+    IDENTITY_BINDING_AUDIENCE,
+};
 pub use environment::Environment;
 pub use error::Error;
 pub use fault::{Fault, FaultId, Misbehaviour, Operation};

@@ -75,6 +75,10 @@ pub struct Counters {
     pub resource_manager_connections: u64,
     /// TLS handshakes completed by the resource manager.
     pub resource_manager_tls_connections: u64,
+    /// TCP connections accepted by the token proxy.
+    pub token_proxy_connections: u64,
+    /// TLS handshakes completed by the token proxy.
+    pub token_proxy_tls_connections: u64,
     /// Requests that arrived.
     pub requests: u64,
     /// Requests being answered now.

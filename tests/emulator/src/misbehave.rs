@@ -86,8 +86,10 @@ fn code(status: u16) -> StatusCode {
 /// The service's own way to say that it failed.
 fn failed(world: &World, arrived: &Arrived, status: StatusCode) -> Answer {
     match (arrived.service, status) {
-        (Service::Entra, StatusCode::TOO_MANY_REQUESTS) => entra_error(world, arrived, &EntraRefusal::throttled()),
-        (Service::Entra, _) => entra_error(world, arrived, &EntraRefusal::unavailable(status)),
+        (Service::Entra | Service::TokenProxy, StatusCode::TOO_MANY_REQUESTS) => {
+            entra_error(world, arrived, &EntraRefusal::throttled())
+        }
+        (Service::Entra | Service::TokenProxy, _) => entra_error(world, arrived, &EntraRefusal::unavailable(status)),
         (Service::Vault, _) => vault::refuse(world, arrived, &VaultRefusal::Failed(status)),
         (Service::ResourceManager, _) => resource_manager::refuse(world, arrived, &ManagerRefusal::Failed(status)),
         (Service::Imds | Service::AppService | Service::AzureMl, _) => managed_identity::failed(world, arrived, status),

@@ -18,12 +18,21 @@ pub enum Service {
     AzureMl,
     /// The resource manager, with the connections of Azure ML's workspaces.
     ResourceManager,
+    /// The token endpoint that AKS offers its pods in place of Entra's.
+    TokenProxy,
 }
 
 impl Service {
     /// All of them, in the order of the listeners.
-    pub const ALL: [Self; 6] =
-        [Self::Entra, Self::Vault, Self::Imds, Self::AppService, Self::AzureMl, Self::ResourceManager];
+    pub const ALL: [Self; 7] = [
+        Self::Entra,
+        Self::Vault,
+        Self::Imds,
+        Self::AppService,
+        Self::AzureMl,
+        Self::ResourceManager,
+        Self::TokenProxy,
+    ];
 
     /// Whether it speaks TLS; the managed identity endpoints are reached on the machine itself and do not.
     pub(crate) fn has_tls(self) -> bool {

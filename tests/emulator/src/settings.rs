@@ -23,6 +23,8 @@ pub struct Settings {
     pub azure_ml_port: u16,
     /// Port of the resource manager; 0 takes a free one.
     pub resource_manager_port: u16,
+    /// Port of the token proxy; 0 takes a free one.
+    pub token_proxy_port: u16,
     /// Port that vault URLs and `nextLink` name, when something maps it to `vault_port`.
     ///
     /// The official SDKs compare the vault's host with the challenge's, so some work on port 443 only.
@@ -63,6 +65,7 @@ impl Default for Settings {
             app_service_port: 0,
             azure_ml_port: 0,
             resource_manager_port: 0,
+            token_proxy_port: 0,
             shown_vault_port: None,
             control: None,
             http2: true,
@@ -90,6 +93,7 @@ impl Settings {
             Service::AppService => self.app_service_port,
             Service::AzureMl => self.azure_ml_port,
             Service::ResourceManager => self.resource_manager_port,
+            Service::TokenProxy => self.token_proxy_port,
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use rustls::ServerConfig;
 
 use crate::certificates::Certificates;
 use crate::clock::{self, Clock};
@@ -24,6 +27,8 @@ pub(crate) struct World {
     /// Where the services listen, in the order of `Service::ALL`.
     addresses: Vec<SocketAddr>,
     pub(crate) certificates: Certificates,
+    /// The token proxy's, from a CA of its own that can be replaced.
+    pub(crate) proxy_certificates: Guarded<Certificates>,
     pub(crate) clock: Clock,
     pub(crate) cluster: Cluster,
     pub(crate) directory: Guarded<Directory>,
@@ -63,6 +68,7 @@ impl World {
         Ok(Self {
             addresses,
             certificates: Certificates::make(names, settings.http2)?,
+            proxy_certificates: Guarded::new(proxy_certificates(settings.http2)?),
             clock: Clock::default(),
             cluster: Cluster::new()?,
             directory: Guarded::new(Directory::with_default_app()),
@@ -90,12 +96,28 @@ impl World {
     }
 
     /// Base URL of a service that is reached by address, without a slash at the end.
-    pub(crate) fn plain_url(&self, service: Service) -> String {
+    pub(crate) fn url_by_address(&self, service: Service) -> String {
         let mut address = self.address(service);
         if address.ip().is_unspecified() {
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
-        format!("http://{address}")
+        format!("{}://{address}", if service.has_tls() { "https" } else { "http" })
+    }
+
+    /// The server side of TLS of a service.
+    pub(crate) fn tls_of(&self, service: Service) -> Arc<ServerConfig> {
+        match service {
+            Service::TokenProxy => self.proxy_certificates.with(|certificates| certificates.server.clone()),
+            _ => self.certificates.server.clone(),
+        }
+    }
+
+    /// Gives the token proxy another CA and a certificate of it; connections that are open stay as they are.
+    pub(crate) fn renew_token_proxy_ca(&self) -> Result<String, Error> {
+        let fresh = proxy_certificates(self.settings.http2)?;
+        let pem = fresh.ca_pem.clone();
+        self.proxy_certificates.with(|certificates| *certificates = fresh);
+        Ok(pem)
     }
 
     /// Host and port of Entra.
@@ -163,6 +185,10 @@ impl World {
     pub(crate) fn set_token_lifetime(&self, seconds: i64) {
         self.token_lifetime.store(seconds, Ordering::Relaxed);
     }
+}
+
+fn proxy_certificates(http2: bool) -> Result<Certificates, Error> {
+    Certificates::make(vec![Emulator::TOKEN_PROXY_NAME.to_owned()], http2)
 }
 
 fn with_port(host: &str, port: u16) -> String {

@@ -13,6 +13,9 @@ pub const DEFAULT_ISSUER: &str = "https://oidc.localhost/cluster/";
 /// The audience of federated tokens.
 pub const DEFAULT_AUDIENCE: &str = "api://AzureADTokenExchange";
 
+/// The audience of federated tokens for the token proxy; Entra itself does not take them.
+pub const IDENTITY_BINDING_AUDIENCE: &str = "api://AKSIdentityBinding";
+
 /// An app of a tenant with one federated credential; add it again to give it another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct App {
@@ -24,7 +27,7 @@ pub struct App {
     pub subject: String,
     /// The issuer the federated credential names.
     pub issuer: String,
-    /// The audience the federated credential names.
+    /// The audience the federated credential names, which also says which endpoint takes its tokens.
     pub audience: String,
 }
 
@@ -72,7 +75,8 @@ pub(crate) struct Credentials {
 
 impl Directory {
     pub(crate) fn with_default_app() -> Self {
-        Self { federated: vec![App::default()], secrets: Vec::new(), certificates: Vec::new() }
+        let bound = App { audience: IDENTITY_BINDING_AUDIENCE.to_owned(), ..App::default() };
+        Self { federated: vec![App::default(), bound], secrets: Vec::new(), certificates: Vec::new() }
     }
 
     pub(crate) fn add(&mut self, app: App) {

@@ -9,13 +9,13 @@ use serde_json::{Value, json};
 use super::assertion::{Claims, Unreadable};
 use super::audience::is_known_audience;
 use super::certificate;
-use super::directory::{App, Credentials};
+use super::directory::{App, Credentials, IDENTITY_BINDING_AUDIENCE};
 use super::jwt::Jwt;
 use super::refusal::EntraRefusal;
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
-use crate::random;
 use crate::world::World;
+use crate::{Service, random};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
@@ -46,7 +46,7 @@ impl TokenRequest {
 /// Answers a token request.
 pub(crate) fn answer(world: &World, arrived: &Arrived, tenant: &str) -> Answer {
     let request = TokenRequest::read(&arrived.body);
-    match audience_granted(world, &request, tenant) {
+    match audience_granted(world, &request, tenant, arrived.service) {
         Ok((client, audience)) => grant(world, arrived, &request, tenant, client, audience),
         Err(refusal) => refusal.answer(world, arrived),
     }
@@ -78,6 +78,7 @@ fn audience_granted<'a>(
     world: &World,
     request: &'a TokenRequest,
     tenant: &str,
+    service: Service,
 ) -> Result<(&'a str, &'a str), EntraRefusal> {
     if !world.directory.with(|directory| directory.has_tenant(tenant)) {
         return Err(EntraRefusal::unknown_tenant(tenant));
@@ -94,10 +95,12 @@ fn audience_granted<'a>(
             return Err(EntraRefusal::no_credential());
         }
         let audience = audience_of(request.needs("scope")?, tenant)?;
-        check_assertion(world, &credentials, assertion, tenant, client)?;
+        check_assertion(world, &credentials, assertion, tenant, client, service)?;
         return Ok((client, audience));
     }
-    let secret = request.get("client_secret").ok_or_else(EntraRefusal::no_credential)?;
+    // The proxy is for pods, which have nothing but their tokens.
+    let secret = request.get("client_secret").filter(|_| service == Service::Entra);
+    let secret = secret.ok_or_else(EntraRefusal::no_credential)?;
     let audience = audience_of(request.needs("scope")?, tenant)?;
     if !credentials.secrets.iter().any(|known| known == secret) {
         return Err(EntraRefusal::wrong_secret(client));
@@ -127,9 +130,11 @@ fn check_assertion(
     assertion: &str,
     tenant: &str,
     client: &str,
+    service: Service,
 ) -> Result<(), EntraRefusal> {
     let now = world.clock.now();
     if let Some(jwt) = Jwt::read(assertion)
+        && service == Service::Entra
         && jwt.claims["iss"].as_str().is_some_and(|issuer| issuer.eq_ignore_ascii_case(client))
     {
         let endpoint = format!("{}{tenant}/oauth2/v2.0/token", world.authority());
@@ -139,7 +144,7 @@ fn check_assertion(
         Unreadable::Malformed => EntraRefusal::malformed_assertion(),
         Unreadable::Signature => EntraRefusal::bad_signature(),
     })?;
-    check_trust(&credentials.federated, &claims)?;
+    check_trust(&credentials.federated, &claims, service)?;
     if now < claims.not_before || now >= claims.expires {
         return Err(EntraRefusal::outside_its_time(now, claims.not_before, claims.expires));
     }
@@ -147,12 +152,14 @@ fn check_assertion(
 }
 
 /// Finds a federated credential for what the assertion claims; everything is compared to the letter.
-fn check_trust(credentials: &[App], claims: &Claims) -> Result<(), EntraRefusal> {
+fn check_trust(credentials: &[App], claims: &Claims, service: Service) -> Result<(), EntraRefusal> {
     let of_issuer: Vec<&App> = credentials.iter().filter(|app| app.issuer == claims.issuer).collect();
     if of_issuer.is_empty() {
         return Err(EntraRefusal::no_match(700_211, "issuer", &claims.issuer));
     }
-    let of_audience: Vec<&App> = of_issuer.into_iter().filter(|app| claims.audiences.contains(&app.audience)).collect();
+    let taken_here = |app: &&App| (app.audience == IDENTITY_BINDING_AUDIENCE) == (service == Service::TokenProxy);
+    let of_audience: Vec<&App> =
+        of_issuer.into_iter().filter(taken_here).filter(|app| claims.audiences.contains(&app.audience)).collect();
     if of_audience.is_empty() {
         return Err(EntraRefusal::no_match(700_212, "audience", &claims.audiences.join(", ")));
     }

@@ -14,4 +14,5 @@ mod listing;
 mod managed_identity;
 mod material;
 mod resource_manager;
+mod token_proxy;
 mod vault;
