@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::reference::{Collection, Member, Workspace};
+use crate::reference::{Collection, Workspace};
 
 const WORKSPACE: &str = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/rg/providers/\
                          Microsoft.MachineLearningServices/workspaces/ws";
@@ -89,6 +89,18 @@ const NASTY: &str = "(keyvault:|)(https://|https:/|https:|//|\\\\\\\\|)\
     (\\.evil\\.example|@evil\\.example|:8443|:443|%00|\\\\|\t| |\\.|#|\\?|)\
     (/|\\\\|//|)(secrets|keys|certificates|\\.\\.|)(/|)([a-z]{1,4}|\\.\\.|%2f|)";
 
+const GOOD: [&str; 6] = [
+    "keyvault:https://contoso.vault.azure.net/secrets/a",
+    "https://contoso.vault.azure.net/certificates/a/0123456789abcdef0123456789abcdef",
+    "@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/a/)",
+    "@Microsoft.KeyVault(VaultName=contoso;SecretName=a)",
+    "azureml://connections/a/target",
+    "azureml://subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/g/workspaces/w/connections/c",
+];
+
+/// Pieces that have led URL parsers astray.
+const ODD: &str = "[-.@:/\\\\%#?\t\n\r\0 \\[\\]();=_a0Zß。．／＠\u{200b}\u{ad}]{1,3}|%2e|%2f|%00|\\.evil\\.example|@evil\\.example/|\\.\\./|:8443";
+
 fn assert_asks_only_its_cloud(config: &Config, text: &str, ports: bool) -> Result<bool, TestCaseError> {
     match object(config, text) {
         Err(_) | Ok(Object::File(_)) => return Ok(false),
@@ -121,12 +133,10 @@ fn assert_asks_only_its_cloud(config: &Config, text: &str, ports: bool) -> Resul
 
 #[test]
 fn the_nasty_host_test_sees_good_ones() {
-    let public = config("");
-    for good in ["https://contoso.vault.azure.net/secrets/a", "keyvault:https://contoso.VAULT.azure.net:443/keys/a"] {
+    let public = config(&format!("workspace: {WORKSPACE}"));
+    for good in GOOD {
         assert!(assert_asks_only_its_cloud(&public, good, false).unwrap(), "{good}");
     }
-    let piece = Reference::parse("azureml://connections/c/target");
-    assert!(matches!(piece, Ok(Reference::Connection { member: Member::Target, .. })));
 }
 
 proptest! {
@@ -137,6 +147,14 @@ proptest! {
         assert_asks_only_its_cloud(&config(""), &text, false)?;
         let text = text.replace("vault.azure.net", "vault.rig.example");
         assert_asks_only_its_cloud(&config(&format!("cloud: {{{CUSTOM}}}")), &text, true)?;
+    }
+
+    #[test]
+    fn no_good_reference_is_led_astray_by_one_odd_piece(which in 0..GOOD.len(), at in 0..200usize, gone in 0..3usize, odd in ODD) {
+        let good = GOOD[which];
+        let (at, end) = (at % (good.len() + 1), (at % (good.len() + 1) + gone).min(good.len()));
+        let text = format!("{}{odd}{}", &good[..at], &good[end..]);
+        assert_asks_only_its_cloud(&config(&format!("workspace: {WORKSPACE}")), &text, false)?;
     }
 
     #[test]

@@ -48,6 +48,9 @@ fn every_spelling_of_a_vaults_object_has_one_canonical_form() {
             "https://contoso.vault.azure.net/certificates/web",
             "keyvault:https://contoso.vault.azure.net/certificates/web",
         ),
+        // Vaults may be called like sites that hold none.
+        ("https://portal.vault.azure.net/keys/k", "keyvault:https://portal.vault.azure.net/keys/k"),
+        ("https://management.vault.azure.net/keys/k", "keyvault:https://management.vault.azure.net/keys/k"),
         ("https://contoso.vault.azure.net/keys/k", "keyvault:https://contoso.vault.azure.net/keys/k"),
     ];
     for (written, canonical) in table {

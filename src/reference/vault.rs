@@ -100,7 +100,8 @@ fn no_address(text: &str) -> Result<(), String> {
 fn other_site(address: &str) -> Option<&'static str> {
     let address = address.to_ascii_lowercase();
     let host = address.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.starts_with("portal.azure.") || host.contains(".portal.azure.") {
+    let is = |site: &str| host == site || host.strip_suffix(site).is_some_and(|rest| rest.ends_with('.'));
+    if ["portal.azure.com", "portal.azure.us", "portal.azure.cn"].into_iter().any(is) {
         return Some(
             "this is a page of the portal: copy the 'Secret Identifier' that it shows, \
              'https://<vault>.vault.azure.net/secrets/<name>/<version>'",
@@ -109,8 +110,7 @@ fn other_site(address: &str) -> Option<&'static str> {
     if address.ends_with("/.default") {
         return Some("a token is written 'entra:' and its scope: 'entra:https://cognitiveservices.azure.com/.default'");
     }
-    let workspaces = ["ml.azure.com", "ml.azure.us", "ai.azure.com", "studio.azureml.net"];
-    (workspaces.contains(&host) || host.starts_with("management.")).then_some(
+    ["ml.azure.com", "ml.azure.us", "ai.azure.com", "management.azure.com"].into_iter().any(is).then_some(
         "a workspace's connection is not named by the address of a page: write 'azureml://connections/<connection>'",
     )
 }
