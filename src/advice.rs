@@ -2,32 +2,32 @@
 //!
 //! Pure. Knows Azure's codes and roles (facts: Key Vault REST error codes, Entra AADSTS codes).
 
+mod connection;
+mod sign_in;
+
 use std::collections::BTreeMap;
 
-use crate::config::Identity;
+use crate::config::identity::{ClientCertificate, ClientSecret, Identity, Which, Workload};
 use crate::failure::{Blame, Failure, Kind};
-use crate::reference::{ConnectionName, IdentityName, Object, Workspace};
+use crate::reference::{IdentityName, Object};
 
 /// What to do about the failure of an object.
 pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
     match object {
         Object::File(path) => on_file(failure, &path.display().to_string()),
-        _ if failure.code.as_str() == "not-supported" => {
-            "this version of keyferry fetches secrets of vaults and files only".to_owned()
-        }
-        Object::Token { identity, .. } => on_sign_in(failure, &Who::new(identity, identities)),
+        Object::Token { identity, .. } => sign_in::on(failure, &Who::new(identity, identities)),
         Object::Connection { identity, workspace, name } => {
             let who = Who::new(identity, identities);
             match failure.blame {
-                Blame::Identity => on_sign_in(failure, &who),
-                Blame::Host | Blame::Object => on_connection(failure, workspace, name),
+                Blame::Identity => sign_in::on(failure, &who),
+                Blame::Host | Blame::Object => connection::on(failure, workspace, name, &who),
             }
         }
         Object::Vault { identity, vault, name, .. } => {
             let vault = vault.0.split('.').next().unwrap_or_default();
             let who = Who::new(identity, identities);
             match failure.blame {
-                Blame::Identity => on_sign_in(failure, &who),
+                Blame::Identity => sign_in::on(failure, &who),
                 Blame::Host => on_vault(failure, vault, &who),
                 Blame::Object => on_secret(failure, vault, name.as_str(), &who),
             }
@@ -35,26 +35,53 @@ pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName
     }
 }
 
+/// As whom an object is asked for, in a message's words; nobody in particular for a file.
+pub fn asked_as(object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> Option<String> {
+    object.identity().map(|identity| Who::new(identity, identities).called)
+}
+
 const CERTIFICATE: &str =
     "a proxy that opens TLS, or a cloud of one's own, needs its authority's certificate in tls.caFile";
+const BY_ITSELF: &str = "it is tried again by itself; see https://status.azure.com";
 
 /// Who signs in, for a message.
 struct Who<'a> {
-    client: &'a str,
+    identity: Option<&'a Identity>,
+    /// What messages call it.
+    called: String,
+    /// What `az role assignment --assignee` takes.
+    assignee: String,
+    /// How `az keyvault set-policy` is told.
+    policy: String,
     tenant: &'a str,
-    token_file: String,
 }
 
 impl<'a> Who<'a> {
-    fn new(identity: &IdentityName, identities: &'a BTreeMap<IdentityName, Identity>) -> Self {
-        match identities.get(identity) {
-            Some(Identity::Workload(workload)) => Self {
-                client: &workload.client,
-                tenant: &workload.tenant,
-                token_file: workload.token_file.display().to_string(),
+    fn new(name: &IdentityName, identities: &'a BTreeMap<IdentityName, Identity>) -> Self {
+        let identity = identities.get(name);
+        let client = |id: &str| (format!("client {id}"), id.to_owned(), format!("--spn {id}"));
+        let object = |called: String, id: String| (called, id.clone(), format!("--object-id {id}"));
+        let (called, assignee, policy) = match identity {
+            Some(Identity::Workload(Workload { client: id, .. })) => client(id),
+            Some(Identity::ClientSecret(ClientSecret { client: id, .. })) => client(id),
+            Some(Identity::ClientCertificate(ClientCertificate { client: id, .. })) => client(id),
+            Some(Identity::Managed(managed) | Identity::Detected(managed)) => match &managed.which {
+                Which::Client(id) => client(id),
+                Which::Object(id) => object(format!("object {id}"), id.clone()),
+                Which::Resource(id) => object(
+                    format!("identity {id}"),
+                    format!("\"$(az identity show --ids {id} --query principalId --output tsv)\""),
+                ),
+                Which::System => object("the system-assigned identity".to_owned(), "<principal-id>".to_owned()),
             },
-            None => Self { client: "<client-id>", tenant: "<tenant-id>", token_file: "the token file".to_owned() },
-        }
+            Some(Identity::AzureCli(_)) => object(
+                "the Azure CLI's user".to_owned(),
+                "\"$(az ad signed-in-user show --query id --output tsv)\"".to_owned(),
+            ),
+            None => client("<client-id>"),
+        };
+        let tenant = identity.and_then(Identity::tenant).unwrap_or("<tenant-id>");
+        Self { identity, called, assignee, policy, tenant }
     }
 }
 
@@ -66,64 +93,8 @@ fn on_file(failure: &Failure, path: &str) -> String {
     }
 }
 
-fn on_sign_in(failure: &Failure, who: &Who<'_>) -> String {
-    let Who { client, tenant, token_file } = who;
-    let code = failure.code.as_str();
-    let credentials =
-        "compare with: az identity federated-credential list --identity-name <identity> --resource-group <group>";
-    match code {
-        "token-file-missing" => format!(
-            "client {client} signs in with it: label the pod azure.workload.identity/use: \"true\" and see that the workload \
-             identity webhook runs, or set AZURE_FEDERATED_TOKEN_FILE"
-        ),
-        "token-file-empty" | "token-file-unreadable" | "token-file-malformed" => {
-            format!(
-                "client {client} signs in with it: it must hold one signed service-account token and be readable by \
-                 keyferry's uid: ls -lL {token_file}"
-            )
-        }
-        "AADSTS700211" => {
-            format!("no federated credential of client {client} names this token's issuer; {credentials}")
-        }
-        "AADSTS700212" => {
-            format!(
-                "the token's audience is not the federated credential's (api://AzureADTokenExchange) of client {client}; {credentials}"
-            )
-        }
-        "AADSTS70021" | "AADSTS700213" | "AADSTS7002137" | "AADSTS7002138" => format!(
-            "no federated credential of client {client} matches this token's subject \
-             (system:serviceaccount:<namespace>:<service account>, case counts); a new one takes minutes to work; {credentials}"
-        ),
-        "AADSTS700024" => format!(
-            "the token of client {client} in {token_file} is not valid at this time: the file is stale, or a clock is \
-             off; compare its exp with the output of: date -u +%s"
-        ),
-        "AADSTS700016" => {
-            format!("client {client} is not an application of tenant {tenant}; look with: az ad sp show --id {client}")
-        }
-        "AADSTS90002" | "AADSTS900023" => {
-            format!(
-                "there is no tenant {tenant} in this cloud; look with: az account show --query tenantId --output tsv"
-            )
-        }
-        "AADSTS700027" | "AADSTS50027" | "AADSTS50013" => format!(
-            "Entra cannot verify the token of client {client} in {token_file}: its issuer's published keys must be \
-             reachable and current; {credentials}"
-        ),
-        "dns" | "refused" | "unreachable" | "connect" | "tls" => format!(
-            "client {client} signs in at the authority (AZURE_AUTHORITY_HOST): it must be reachable from here; see to DNS, \
-             network policies and firewalls"
-        ),
-        "certificate" => CERTIFICATE.to_owned(),
-        _ => match failure.kind {
-            Kind::Outage | Kind::Throttled => "it is tried again by itself; see https://status.azure.com".to_owned(),
-            _ => format!("check client {client} in tenant {tenant}: az ad sp show --id {client}"),
-        },
-    }
-}
-
 fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
-    let Who { client, tenant, .. } = who;
+    let Who { called, assignee, tenant, .. } = who;
     match failure.code.as_str() {
         "ForbiddenByFirewall" => format!(
             "the vault's firewall does not let this network in: az keyvault network-rule add --name {vault} --ip-address <address of this network>"
@@ -146,33 +117,21 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
         }
         _ => match failure.kind {
             Kind::Denied => {
-                format!("check what client {client} may do: az role assignment list --assignee {client} --all")
+                format!("check what {called} may do: az role assignment list --assignee {assignee} --all")
             }
-            _ => "it is tried again by itself; see https://status.azure.com".to_owned(),
+            _ => BY_ITSELF.to_owned(),
         },
     }
 }
 
-fn on_connection(failure: &Failure, workspace: &Workspace, name: &ConnectionName) -> String {
-    match failure.kind {
-        Kind::Outage | Kind::Throttled => "it is tried again by itself; see https://status.azure.com".to_owned(),
-        _ => format!(
-            "look for it: az ml connection show --name {name} --workspace-name {} --resource-group \"{}\" --subscription {}",
-            workspace.name(),
-            workspace.resource_group(),
-            workspace.subscription()
-        ),
-    }
-}
-
 fn on_secret(failure: &Failure, vault: &str, name: &str, who: &Who<'_>) -> String {
-    let client = who.client;
+    let Who { called, assignee, policy, .. } = who;
     match (failure.kind, failure.code.as_str()) {
         (Kind::Denied, "AccessDenied") => format!(
-            "give client {client} the permission: az keyvault set-policy --name {vault} --spn {client} --secret-permissions get"
+            "give {called} the permission: az keyvault set-policy --name {vault} {policy} --secret-permissions get"
         ),
         (Kind::Denied, _) => format!(
-            "give client {client} the role: az role assignment create --role \"Key Vault Secrets User\" --assignee {client} \
+            "give {called} the role: az role assignment create --role \"Key Vault Secrets User\" --assignee {assignee} \
              --scope \"$(az keyvault show --name {vault} --query id --output tsv)\" (it takes minutes to work)"
         ),
         (Kind::Missing, _) => format!(

@@ -1,24 +1,25 @@
 use super::*;
-use crate::config::Workload;
+use crate::config::identity::{AzureCli, ClientCertificate, ClientSecret, Managed, Platform, Workload};
+use crate::config::nearby::Nearby;
 use crate::failure::Code;
 use crate::reference::{Collection, ObjectName, VaultHost};
 
 fn advice(blame: Blame, kind: Kind, code: &str) -> String {
-    let identity = IdentityName("default".to_owned());
-    let workload =
-        Workload { tenant: "my-tenant".to_owned(), client: "my-client".to_owned(), token_file: "/token".into() };
+    let (tenant, client, token_file) = ("my-tenant".to_owned(), "my-client".to_owned(), "/token".into());
+    let workload = Identity::Workload(Workload { tenant, client, token_file, proxy: None });
+    advice_for(workload, blame, kind, code)
+}
+
+fn advice_for(identity: Identity, blame: Blame, kind: Kind, code: &str) -> String {
+    let name = IdentityName("default".to_owned());
     let object = Object::Vault {
         collection: Collection::Secret,
-        identity: identity.clone(),
+        identity: name.clone(),
         vault: VaultHost("contoso.vault.azure.net".to_owned()),
         name: ObjectName::parse("db").unwrap(),
         version: None,
     };
-    on(
-        &Failure::new(blame, kind, Code::new(code)),
-        &object,
-        &BTreeMap::from([(identity, Identity::Workload(workload))]),
-    )
+    on(&Failure::new(blame, kind, Code::new(code)), &object, &BTreeMap::from([(name, identity)]))
 }
 
 #[test]
@@ -61,5 +62,99 @@ fn each_cause_has_its_own_advice() {
         assert!(advice.contains(piece), "{code}: {advice}");
         assert!(!advice.ends_with('.'), "{advice}");
         assert!(seen.insert(advice), "{code}");
+    }
+}
+
+fn application() -> [Identity; 2] {
+    let (tenant, client) = ("my-tenant".to_owned(), "my-client".to_owned());
+    [
+        Identity::ClientSecret(ClientSecret { tenant: tenant.clone(), client: client.clone(), file: None }),
+        Identity::ClientCertificate(ClientCertificate { tenant, client, file: "/app.pem".into() }),
+    ]
+}
+
+fn managed(which: Which) -> Managed {
+    Managed { platform: Platform::Imds(Nearby::parse("http://169.254.169.254", "/").unwrap()), which }
+}
+
+#[test]
+fn each_kind_of_identity_has_its_own_advice() {
+    let [secret, certificate] = application();
+    let system = Identity::Managed(managed(Which::System));
+    let workload = Identity::Workload(Workload {
+        tenant: "my-tenant".to_owned(),
+        client: "my-client".to_owned(),
+        token_file: "/token".into(),
+        proxy: None,
+    });
+    let cli = Identity::AzureCli(AzureCli { tenant: Some("my-tenant".to_owned()) });
+    let detected = Identity::Detected(managed(Which::System));
+    let table = [
+        (&workload, "AADSTS90061", "az aks show"),
+        (&workload, "AADSTS70011", "az cloud show"),
+        (&workload, "AADSTS50196", "too often by client my-client"),
+        (&workload, "AADSTS90055", "tenant my-tenant"),
+        (&workload, "AADSTS700027", "published keys"),
+        (&workload, "token-proxy-unreachable", "AZURE_KUBERNETES_TOKEN_PROXY"),
+        (&workload, "token-proxy-certificate", "AZURE_KUBERNETES_SNI_NAME"),
+        (&workload, "token-proxy-ca-missing", "use-identity-binding"),
+        (&workload, "http-403", "kubectl auth can-i use-managed-identity my-client.cid.wi.aks.azure.com"),
+        (&secret, "secret-file-missing", "az ad app credential reset --id my-client"),
+        (&secret, "AADSTS7000215", "az ad app credential list --id my-client"),
+        (&secret, "AADSTS7000222", "expired"),
+        (&secret, "AADSTS700016", "not an application of tenant my-tenant"),
+        (&certificate, "certificate-missing", "PEM"),
+        (&certificate, "certificate-encrypted", "openssl pkcs12"),
+        (&certificate, "certificate-not-rsa", "--create-cert"),
+        (&certificate, "certificate-of-another-key", "belongs to the key"),
+        (&certificate, "AADSTS700027", "--cert @app.pem --append"),
+        (&certificate, "AADSTS700024", "date -u"),
+        (&system, "identity-not-found", "assign the system-assigned identity here: az vm identity show"),
+        (&system, "several-identities", "AZURE_CLIENT_ID"),
+        (&system, "imds-unreachable", "169.254.169.254"),
+        (&system, "imds-updating", "back within minutes"),
+        (&system, "imds-throttled", "few requests a second"),
+        (&system, "imds-http-400", "az identity list"),
+        (&system, "imds-http-403", "use workload identity"),
+        (&system, "imds-invalid-resource", "az cloud show"),
+        (&system, "identity-endpoint-unreachable", "az webapp restart"),
+        (&system, "identity-endpoint-refuses-the-secret", "IDENTITY_HEADER"),
+        (&system, "identity-endpoint-http-400", "az webapp identity show"),
+        (&system, "identity-endpoint-throttled", "App Service"),
+        (&system, "msi-endpoint-unreachable", "az ml online-deployment get-logs"),
+        (&system, "msi-endpoint-refuses-the-secret", "MSI_SECRET"),
+        (&system, "msi-endpoint-http-400", "az ml online-endpoint show"),
+        (&system, "msi-endpoint-throttled", "Azure ML"),
+        (&system, "public-address", "must not leave"),
+        (&cli, "az-not-installed", "https://aka.ms/azure-cli"),
+        (&cli, "az-not-logged-in", "az login --tenant my-tenant"),
+        (&cli, "az-timeout", "--debug"),
+        (&cli, "az-failed", "az account get-access-token"),
+        (&cli, "AADSTS50076", "az login --tenant my-tenant --scope"),
+        (&detected, "no-identity", "choose by hand"),
+        (&detected, "az-not-logged-in", "az login"),
+    ];
+    for (identity, code, piece) in table {
+        let advice = advice_for(identity.clone(), Blame::Identity, Kind::Denied, code);
+        assert!(advice.contains(piece), "{code}: {advice}");
+        assert!(!advice.ends_with('.'), "{advice}");
+    }
+}
+
+#[test]
+fn roles_are_granted_to_whoever_signs_in() {
+    let id = "/subscriptions/s/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/app";
+    for (identity, assignee) in [
+        (Identity::Managed(managed(Which::Client("my-client".to_owned()))), "--assignee my-client"),
+        (Identity::Managed(managed(Which::Object("my-object".to_owned()))), "--assignee my-object"),
+        (
+            Identity::Managed(managed(Which::Resource(id.to_owned()))),
+            "--assignee \"$(az identity show --ids /subscriptions/s",
+        ),
+        (Identity::Managed(managed(Which::System)), "--assignee <principal-id>"),
+        (Identity::AzureCli(AzureCli { tenant: None }), "--assignee \"$(az ad signed-in-user show"),
+    ] {
+        let advice = advice_for(identity, Blame::Object, Kind::Denied, "ForbiddenByRbac");
+        assert!(advice.contains(assignee), "{advice}");
     }
 }

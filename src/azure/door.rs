@@ -191,7 +191,7 @@ impl HttpClient for Door {
 }
 
 /// The whole answer. What is wrong with its body says nothing of the host's other answers.
-async fn collect(mut response: Response) -> Result<AsyncRawResponse, Failure> {
+pub(super) async fn collect(mut response: Response) -> Result<AsyncRawResponse, Failure> {
     let too_long = || {
         Failure::new(Blame::Object, Kind::Outage, Code::new("answer-too-long"))
             .because("the answer is longer than 4 MiB")
@@ -235,7 +235,7 @@ fn method(method: Method) -> reqwest::Method {
 }
 
 /// What went wrong below HTTP. The error's own text is not kept: it holds the URL.
-fn classify(error: &reqwest::Error) -> Failure {
+pub(super) fn classify(error: &reqwest::Error) -> Failure {
     let (mut code, mut detail) = if error.is_timeout() {
         ("timeout", "there was no answer in time")
     } else if error.is_connect() {
@@ -243,7 +243,7 @@ fn classify(error: &reqwest::Error) -> Failure {
     } else {
         ("cut-off", "the connection broke before the answer was complete")
     };
-    for cause in std::iter::successors(std::error::Error::source(error), |cause| beneath(*cause)) {
+    for cause in causes(error) {
         if cause.is::<Unresolved>() {
             (code, detail) = ("dns", "the host's name cannot be resolved");
         } else if let Some(error) = cause.downcast_ref::<rustls::Error>() {
@@ -259,6 +259,11 @@ fn classify(error: &reqwest::Error) -> Failure {
         }
     }
     Failure::new(Blame::Host, Kind::Outage, Code::new(code)).because(detail)
+}
+
+/// Everything beneath an error.
+pub(super) fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |cause| beneath(*cause))
 }
 
 /// The next cause down. What an I/O error was made from is not its source, and TLS wraps its errors twice that way.

@@ -100,6 +100,13 @@ fn seconds(value: &Value) -> Option<u64> {
     (number > 0).then(|| number.min(LONGEST_LIFE))
 }
 
+/// Entra's code in a text of somebody who has asked it.
+pub(super) fn code_in(text: &str) -> Option<Code> {
+    let (_, rest) = text.split_once("AADSTS")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).take(9).collect();
+    (!digits.is_empty()).then(|| Code::new(&format!("AADSTS{digits}")))
+}
+
 fn refused(status: u16, headers: &Headers, body: &[u8], clock: &Clock) -> Failure {
     let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
     let aadsts = refused.error_codes.first().copied();

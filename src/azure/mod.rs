@@ -29,9 +29,7 @@ use std::time::Duration;
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use tokio::time::timeout;
 
-use tokens::Exchange;
-
-use crate::config::{Config, Identity};
+use crate::config::Config;
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Clock;
 use crate::ports::{Answer, Fetched};
@@ -61,14 +59,11 @@ impl Azure {
             transport: Some(Transport::new(door)),
             ..ClientOptions::default()
         };
-        let (mut exchanges, mut tenants) = (BTreeMap::<_, Arc<dyn Exchange>>::new(), BTreeMap::new());
+        let (mut exchanges, mut tenants) = (BTreeMap::new(), BTreeMap::new());
         for (name, identity) in &config.identities {
-            match identity {
-                Identity::Workload(workload) => {
-                    let exchange = identity::Workload::new(workload, &config.cloud, options.clone());
-                    exchanges.insert(name.clone(), Arc::new(exchange));
-                    tenants.insert(name.clone(), workload.tenant.clone());
-                }
+            exchanges.insert(name.clone(), identity::exchange(identity, &config.cloud, &options, settings)?);
+            if let Some(tenant) = identity.tenant() {
+                tenants.insert(name.clone(), tenant.to_owned());
             }
         }
         let tokens = Arc::new(tokens::Tokens::new(exchanges, Arc::clone(&clock)));

@@ -40,4 +40,4 @@ pub(super) fn is_local(host: &str) -> bool {
 /// The name could not be resolved; kept as a type so that it can be told apart in an error's chain of sources.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot resolve the name")]
-pub(super) struct Unresolved(#[source] io::Error);
+pub(super) struct Unresolved(#[source] pub(super) io::Error);

@@ -3,6 +3,7 @@
 //! Its numbers follow from what was measured: PINGs only under open streams and no kept idle connections, so that an
 //! idle agent never wakes up and holds no plaintext in live buffers.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,10 @@ use rustls::pki_types::CertificateDer;
 
 use super::resolve::Resolver;
 use super::roots::LateRoots;
+use crate::secret::SecretValue;
 
 /// Long enough for a slow answer over a bad line, short enough that an attempt ends in seconds.
-const WHOLE_REQUEST: Duration = Duration::from_secs(10);
+pub(super) const WHOLE_REQUEST: Duration = Duration::from_secs(10);
 pub(super) const CONNECT: Duration = Duration::from_secs(5);
 /// How long an unused connection is kept: long enough for the requests of one cycle.
 pub(super) const IDLE: Duration = Duration::from_secs(5);
@@ -32,6 +34,8 @@ pub struct Settings {
     pub proxy: Option<String>,
     /// `NO_PROXY`: hosts that are reached without it.
     pub no_proxy: Option<String>,
+    /// The secrets that identities read from variables, by the variable's name.
+    pub variables: BTreeMap<&'static str, Arc<SecretValue>>,
 }
 
 /// Builds the client.
@@ -60,7 +64,8 @@ pub(super) fn client(settings: &Settings) -> Result<Client, String> {
     builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}"))
 }
 
-fn tls(settings: &Settings) -> Result<ClientConfig, String> {
+/// TLS that trusts the system's authorities and the configured ones.
+pub(super) fn tls(settings: &Settings) -> Result<ClientConfig, String> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = LateRoots::load(Arc::clone(&provider), settings.authorities.clone());
     let mut config = ClientConfig::builder_with_provider(provider)

@@ -13,13 +13,13 @@ use super::sources::Sources;
 use crate::agent::{Agent, Parts};
 use crate::azure::{self, Azure};
 use crate::cli::Global;
-use crate::config::{self, Config, SecretConfig, Settings};
+use crate::config::{self, Config, DEFAULT_IDENTITY, Identity, SecretConfig, Settings};
 use crate::exit::Exit;
 use crate::extract::Cut;
 use crate::files::FilesSink;
 use crate::plan::plan;
 use crate::ports::Sink;
-use crate::reference::{Reference, SecretName};
+use crate::reference::{Gate, IdentityName, Reference, SecretName};
 use crate::secret::{Part, SecretValue};
 use crate::{clock, local, process};
 
@@ -99,7 +99,9 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<
         authorities: authorities(config)?,
         proxy: one_of(environment, ["HTTPS_PROXY", "https_proxy"]),
         no_proxy: one_of(environment, ["NO_PROXY", "no_proxy"]),
+        variables: variables(config, environment),
     };
+    tell_identities(config);
     let azure = Azure::new(config, &settings, Arc::clone(&clock)).map_err(|line| Ended::new(Exit::Config, line))?;
     Ok(Agent::new(Parts {
         plan: plan(config),
@@ -123,6 +125,26 @@ fn authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>, Ended> {
         Ok(certificates) if !certificates.is_empty() => Ok(certificates),
         Ok(_) => Err(wrong("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)")),
         Err(_) => Err(wrong("it is no valid PEM")),
+    }
+}
+
+/// The secrets that identities read from variables.
+fn variables(config: &Config, environment: &Environment) -> BTreeMap<&'static str, Arc<SecretValue>> {
+    let named = config.identities.values().filter_map(Identity::secret_variable);
+    let secret = |text: &String| Arc::new(SecretValue::new(text.clone().into_bytes()));
+    named.filter_map(|name| Some((name, environment.get(name).map(secret)?))).collect()
+}
+
+/// Says who signs in and why, of those that something is fetched by.
+fn tell_identities(config: &Config) {
+    let gates: BTreeSet<Gate> = config.secrets.values().flat_map(|secret| secret.object.gates()).collect();
+    let is_used = |name: &IdentityName| gates.contains(&Gate::Identity(name.clone()));
+    for (name, identity) in config.identities.iter().filter(|(name, _)| is_used(name)) {
+        let because = match name.0.as_str() {
+            DEFAULT_IDENTITY => config.identity_because.as_str(),
+            _ => "the vault's own 'identity' says so",
+        };
+        tracing::info!(identity = %name, "identity '{name}' is {identity}, because {because}");
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod cloud;
 mod de;
+pub mod identity;
+pub mod nearby;
 mod node;
 mod raw;
 mod validate;
@@ -18,6 +20,7 @@ use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, V
 use crate::secret::Part;
 use cloud::Cloud;
 
+pub use identity::{Identity, Workload};
 pub use node::{Place, Problem};
 pub use validate::{Problems, Settings, load};
 
@@ -28,6 +31,8 @@ pub struct Config {
     pub cloud: Cloud,
     /// The identities by name: `default`, and one per vault that has its own.
     pub identities: BTreeMap<IdentityName, Identity>,
+    /// Why the identity `default` is the one it is, for the log.
+    pub identity_because: String,
     /// Why there is no identity `default`, when there is none: nothing is wrong with that while nobody needs it.
     pub no_identity: Option<String>,
     /// The vaults by alias.
@@ -146,24 +151,6 @@ fn needs_default(object: &Object) -> bool {
 
 fn default_identity() -> IdentityName {
     IdentityName(DEFAULT_IDENTITY.to_owned())
-}
-
-/// How to sign in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Identity {
-    /// Microsoft Entra workload identity: a federated token file is exchanged for access tokens.
-    Workload(Workload),
-}
-
-/// A workload identity: what the configuration says of it, and the `AZURE_*` variables for the rest.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Workload {
-    /// The tenant that is asked for tokens: a GUID or a domain.
-    pub tenant: String,
-    /// The application (client) id.
-    pub client: String,
-    /// The file with the federated token, read at every exchange.
-    pub token_file: PathBuf,
 }
 
 /// One secret to be fetched.

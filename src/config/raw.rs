@@ -1,11 +1,15 @@
 //! The configuration as written: every key that may stand in the file, nothing checked yet.
 
+mod identity;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
+
+pub(super) use identity::{RawAzureCli, RawClientCertificate, RawClientSecret, RawIdentity, RawManaged, RawWorkload};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping")]
@@ -28,26 +32,6 @@ pub(super) struct Raw {
 pub(super) enum RawOnRevoked {
     Keep,
     Remove,
-}
-
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping such as {workload: {}}")]
-pub(super) struct RawIdentity {
-    #[serde(deserialize_with = "present")]
-    pub(super) workload: Option<RawWorkload>,
-}
-
-/// The kind of an identity is chosen by its key: nothing after it means that the variables say everything.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<RawWorkload>, D::Error> {
-    RawWorkload::deserialize(deserializer).map(Some)
-}
-
-#[derive(Debug, Default, Clone, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping")]
-pub(super) struct RawWorkload {
-    pub(super) client_id: Option<String>,
-    pub(super) tenant_id: Option<String>,
-    pub(super) token_file: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -3,6 +3,7 @@
 //! Pure: the text and the environment are arguments. What was cut out as wrong is not complained of a second time.
 
 mod cloud;
+mod detect;
 mod files;
 mod identity;
 mod secrets;
@@ -18,7 +19,7 @@ use serde::Deserialize as _;
 use super::cloud::Cloud;
 use super::node::{Place, Problem, Tree};
 use super::raw::{Raw, RawDuration, RawOnRevoked};
-use super::{Config, DEFAULT_IDENTITY, Identity, OnRevoked, Refresh};
+use super::{Config, DEFAULT_IDENTITY, OnRevoked, Refresh};
 use crate::reference::{IdentityName, Workspace};
 
 /// More than anybody mends at once. A text that is something else altogether is given up on here.
@@ -110,10 +111,10 @@ struct Checker<'a> {
 impl Checker<'_> {
     fn config(&mut self, raw: &Raw) -> Config {
         let known_cloud = self.cloud(raw.cloud.as_ref());
-        let (default, no_identity) = self.default_identity(raw.identity.as_ref());
+        let default = self.default_identity(raw.identity.as_ref());
         let mut identities = BTreeMap::new();
-        if let Some(workload) = default {
-            identities.insert(IdentityName(DEFAULT_IDENTITY.to_owned()), Identity::Workload(workload));
+        if let Some(identity) = default.identity {
+            identities.insert(IdentityName(DEFAULT_IDENTITY.to_owned()), identity);
         }
         let vaults = self.vaults(&raw.vaults, known_cloud.as_ref(), &mut identities);
         // What is wrong with the cloud was noted. That hosts do not fit another one's suffix would be news to nobody.
@@ -130,7 +131,8 @@ impl Checker<'_> {
         let mut config = Config {
             cloud: known_cloud.unwrap_or_else(Cloud::public),
             identities,
-            no_identity,
+            identity_because: default.because,
+            no_identity: default.none,
             vaults,
             workspace: raw.workspace.as_ref().and_then(|id| self.take(&["workspace"], Workspace::parse_id(id))),
             ca_file: raw.tls.ca_file.as_ref().and_then(|path| self.absolute(&["tls", "caFile"], path)),

@@ -113,6 +113,7 @@ impl Sickbed {
         let patient = match service {
             Service::Vault => format!("vault {}", vault.trim_start_matches("https://")),
             Service::Entra => "signing in with identity 'default'".to_owned(),
+            other => unreachable!("{other:?} is not asked here"),
         };
         Self { world, service, config, authority, patient, dead }
     }

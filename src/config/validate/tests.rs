@@ -7,6 +7,12 @@ const FULL: &str = r#"
 identity: {workload: {clientId: 11111111-1111-1111-1111-111111111111, tenantId: contoso.onmicrosoft.com, tokenFile: /token}}
 vaults:
   main: {url: "https://demo.vault.example.org", identity: {workload: {clientId: 22222222-2222-2222-2222-222222222222, tenantId: other.example.org, tokenFile: /other}}}
+  c: {url: "https://ccc.vault.example.org", identity: {managed: {clientId: 22222222-2222-2222-2222-222222222222}}}
+  o: {url: "https://ooo.vault.example.org", identity: {managed: {objectId: 22222222-2222-2222-2222-222222222222}}}
+  r: {url: "https://rrr.vault.example.org", identity: {managed: {resourceId: /subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/a}}}
+  s: {url: "https://sss.vault.example.org", identity: {clientSecret: {tenantId: a.example.org, clientId: 22222222-2222-2222-2222-222222222222, secretFile: /s}}}
+  p: {url: "https://ppp.vault.example.org", identity: {clientCertificate: {tenantId: a.example.org, clientId: 22222222-2222-2222-2222-222222222222, certificateFile: /p}}}
+  z: {url: "https://zzz.vault.example.org", identity: {azureCli: {tenantId: a.example.org}}}
 cloud: {authorityHost: "https://login.example.org", vaultSuffix: vault.example.org, vaultAudience: "https://vault.example.org", resourceManager: "https://management.example.org", resourceManagerAudience: "https://example.org"}
 workspace: /subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/rg/providers/Microsoft.MachineLearningServices/workspaces/ws
 tls: {caFile: /ca.pem}

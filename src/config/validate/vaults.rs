@@ -25,8 +25,8 @@ impl Checker<'_> {
                 None => IdentityName(DEFAULT_IDENTITY.to_owned()),
                 Some(identity) => {
                     let name = IdentityName(alias.clone());
-                    if let Some(workload) = self.own_identity(alias, identity) {
-                        identities.insert(name.clone(), Identity::Workload(workload));
+                    if let Some(identity) = self.own_identity(alias, identity) {
+                        identities.insert(name.clone(), identity);
                     }
                     name
                 }

@@ -1,0 +1,112 @@
+//! Plain HTTP to a service beside this machine, which is told a secret: never through a proxy, never redirected, and
+//! only at loopback, link-local and private addresses, whatever its name resolves to.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::http::{RawResponse, Url};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::header::HeaderValue;
+use reqwest::{Client, redirect, retry};
+use rustls::crypto::aws_lc_rs;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::azure::door::{causes, classify, collect};
+use crate::azure::resolve::{Unresolved, is_local};
+use crate::azure::transport::{CONNECT, WHOLE_REQUEST};
+use crate::config::nearby::is_nearby;
+use crate::failure::{Blame, Code, Failure, Kind};
+
+#[derive(Debug)]
+pub(super) struct Nearby(Client);
+
+impl Nearby {
+    pub(super) fn new() -> Result<Self, String> {
+        // Only plain HTTP is spoken; the client cannot be built without TLS, so it gets one that trusts nobody.
+        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| format!("TLS cannot be set up: {error}"))?
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth();
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(Resolver)
+            .no_proxy()
+            .http1_only()
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .referer(false)
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE_REQUEST)
+            .pool_max_idle_per_host(0)
+            .build();
+        client.map(Self).map_err(|error| format!("the HTTP client cannot be built: {error}"))
+    }
+
+    /// One GET, and its whole answer whatever its status.
+    pub(super) async fn get(
+        &self,
+        url: &Url,
+        header: Option<(&'static str, &[u8])>,
+        within: Duration,
+    ) -> Result<RawResponse, Failure> {
+        // An address is asked without a look-up. The URL's parser knows spellings of addresses that nobody else does.
+        let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        if host.parse::<IpAddr>().is_ok_and(|address| !is_nearby(address)) {
+            return Err(public());
+        }
+        let mut request = self.0.get(url.as_str()).timeout(within);
+        if let Some((name, value)) = header {
+            let unusable = |_| {
+                Failure::new(Blame::Identity, Kind::Misconfigured, Code::new("identity-secret-malformed"))
+                    .because("the secret that the platform gave in a variable cannot stand in a header")
+            };
+            let mut value = HeaderValue::from_bytes(value).map_err(unusable)?;
+            value.set_sensitive(true);
+            request = request.header(name, value);
+        }
+        let failure = |error: reqwest::Error| {
+            let refused = causes(&error).any(|cause| cause.is::<Public>());
+            if refused { public() } else { classify(&error).blamed_on(Blame::Identity) }
+        };
+        let response = request.send().await.map_err(failure)?;
+        let response = collect(response).await.map_err(|failure| failure.blamed_on(Blame::Identity))?;
+        let unreadable = |_| Failure::new(Blame::Identity, Kind::Outage, Code::new("cut-off"));
+        response.try_into_raw_response().await.map_err(unreadable)
+    }
+}
+
+fn public() -> Failure {
+    Failure::new(Blame::Identity, Kind::Misconfigured, Code::new("public-address")).because(
+        "the managed identity's endpoint has a public address, and only loopback, link-local and private ones are \
+         asked; nothing was sent",
+    )
+}
+
+/// Gives the addresses of a name only if all of them are beside this machine. What it gives is what is connected to: a
+/// second look-up with another answer is not made.
+#[derive(Debug)]
+struct Resolver;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let host = name.as_str();
+            if is_local(host) {
+                return Ok(Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) as Addrs);
+            }
+            let addresses = tokio::net::lookup_host((host, 0)).await.map_err(|error| Box::new(Unresolved(error)))?;
+            let addresses: Vec<SocketAddr> = addresses.collect();
+            if !addresses.iter().all(|address| is_nearby(address.ip())) {
+                return Err(Box::new(Public) as _);
+            }
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A name that leads away from this machine; a type, so that it can be told apart in an error's chain of sources.
+#[derive(Debug, thiserror::Error)]
+#[error("the address is public")]
+struct Public;
