@@ -14,6 +14,7 @@ mod door;
 mod failures;
 mod files;
 mod hostile;
+mod identities;
 mod leak;
 mod network;
 mod outages;

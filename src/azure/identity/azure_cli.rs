@@ -5,6 +5,7 @@
 
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ const UNTOLD_LIFE: Duration = Duration::from_mins(5);
 /// Asks `az` for tokens.
 #[derive(Debug)]
 pub(super) struct AzureCli {
+    program: PathBuf,
     tenant: Option<String>,
 }
 
@@ -47,11 +49,11 @@ struct Granted {
 
 impl AzureCli {
     pub(super) fn new(tenant: Option<String>) -> Self {
-        Self { tenant }
+        Self { program: "az".into(), tenant }
     }
 
     fn command(&self, scope: &str) -> Command {
-        let mut command = Command::new("az");
+        let mut command = Command::new(&self.program);
         command.args(["account", "get-access-token", "--output", "json", "--scope", scope]);
         if let Some(tenant) = &self.tenant {
             command.args(["--tenant", tenant]);

@@ -97,16 +97,21 @@ impl Resolve for Resolver {
                 return Ok(Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) as Addrs);
             }
             let addresses = tokio::net::lookup_host((host, 0)).await.map_err(|error| Box::new(Unresolved(error)))?;
-            let addresses: Vec<SocketAddr> = addresses.collect();
-            if !addresses.iter().all(|address| is_nearby(address.ip())) {
-                return Err(Box::new(Public) as _);
-            }
+            let addresses = only_nearby(addresses.collect()).map_err(Box::new)?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
+}
+
+/// One that is public, and none is used: who answers would depend on chance.
+fn only_nearby(addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Public> {
+    if addresses.iter().all(|address| is_nearby(address.ip())) { Ok(addresses) } else { Err(Public) }
 }
 
 /// A name that leads away from this machine; a type, so that it can be told apart in an error's chain of sources.
 #[derive(Debug, thiserror::Error)]
 #[error("the address is public")]
 struct Public;
+
+#[cfg(test)]
+mod tests;

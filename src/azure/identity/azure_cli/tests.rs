@@ -1,3 +1,8 @@
+#![expect(clippy::disallowed_methods, reason = "tests write files and look at clocks")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 const NOW: u64 = 1_700_000_000;
@@ -35,5 +40,29 @@ fn what_it_cannot_do_is_told_apart_and_never_repeated() {
         let failure = token(succeeded, stdout, stderr).unwrap_err();
         assert_eq!((failure.blame, failure.code.as_str()), (Blame::Identity, code), "{stdout}{stderr}");
         assert!(!format!("{failure} {failure:?}").contains("hunter2"), "{failure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_hangs_is_ended_with_all_it_has_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let (program, pids) = (folder.path().join("az"), folder.path().join("pids"));
+    let script = format!("#!/bin/sh\n/bin/sleep 1000 &\necho $! > {}\nwait\n", pids.display());
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+    let moment = crate::moment::Moment { tick: std::time::Instant::now(), wall: UnixTime::new(Duration::ZERO) };
+    let clock: Clock = std::sync::Arc::new(move || moment);
+    // The paused clock jumps to the deadline as soon as nothing but the pipes is waited for.
+    let failure = AzureCli { program, tenant: None }.exchange("scope", &clock).await.unwrap_err();
+    assert_eq!((failure.kind, failure.code.as_str()), (Kind::Outage, "az-timeout"));
+    if let Some(pid) = fs::read_to_string(pids).ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?)) {
+        // Its parent is gone, and whoever adopts it reaps it.
+        let is_dead = || {
+            fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))
+                .map_or(true, |stat| stat.contains(") Z "))
+        };
+        while !is_dead() {
+            std::thread::yield_now();
+        }
     }
 }
