@@ -62,9 +62,11 @@ impl<'a> Who<'a> {
         let client = |id: &str| (format!("client {id}"), id.to_owned(), format!("--spn {id}"));
         let object = |called: String, id: String| (called, id.clone(), format!("--object-id {id}"));
         let (called, assignee, policy) = match identity {
-            Some(Identity::Workload(Workload { client: id, .. })) => client(id),
-            Some(Identity::ClientSecret(ClientSecret { client: id, .. })) => client(id),
-            Some(Identity::ClientCertificate(ClientCertificate { client: id, .. })) => client(id),
+            Some(
+                Identity::Workload(Workload { client: id, .. })
+                | Identity::ClientSecret(ClientSecret { client: id, .. })
+                | Identity::ClientCertificate(ClientCertificate { client: id, .. }),
+            ) => client(id),
             Some(Identity::Managed(managed) | Identity::Detected(managed)) => match &managed.which {
                 Which::Client(id) => client(id),
                 Which::Object(id) => object(format!("object {id}"), id.clone()),

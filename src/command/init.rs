@@ -24,6 +24,7 @@ pub(super) async fn init(
 ) -> Result<(), Ended> {
     let mut signals = Signals::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
     let config = start::configuration(global, environment)?;
+    start::tell_identities(&config);
     let agent = start::agent(&config, environment)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);

@@ -13,6 +13,7 @@ use crate::process::{Signal, Signals};
 pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>) -> Result<(), Ended> {
     let mut signals = Signals::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
     let config = start::configuration(global, environment)?;
+    start::tell_identities(&config);
     let agent = start::agent(&config, environment)?;
     let (tell, events) = mpsc::channel(1);
     let told = async {

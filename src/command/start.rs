@@ -101,7 +101,6 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<
         no_proxy: one_of(environment, ["NO_PROXY", "no_proxy"]),
         variables: variables(config, environment),
     };
-    tell_identities(config);
     let azure = Azure::new(config, &settings, Arc::clone(&clock)).map_err(|line| Ended::new(Exit::Config, line))?;
     Ok(Agent::new(Parts {
         plan: plan(config),
@@ -136,7 +135,7 @@ fn variables(config: &Config, environment: &Environment) -> BTreeMap<&'static st
 }
 
 /// Says who signs in and why, of those that something is fetched by.
-fn tell_identities(config: &Config) {
+pub(super) fn tell_identities(config: &Config) {
     let gates: BTreeSet<Gate> = config.secrets.values().flat_map(|secret| secret.object.gates()).collect();
     let is_used = |name: &IdentityName| gates.contains(&Gate::Identity(name.clone()));
     for (name, identity) in config.identities.iter().filter(|(name, _)| is_used(name)) {

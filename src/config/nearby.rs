@@ -22,10 +22,7 @@ impl Nearby {
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, _) = rest.split_at_checked(end).unwrap_or((rest, ""));
-        let address = host_of(authority).ok_or("after 'http://' comes a host's name or address, and its port")?;
-        if address.is_some_and(|address| !is_nearby(address)) {
-            return Err("only loopback, link-local and private addresses are asked: this one is public".to_owned());
-        }
+        check(authority)?;
         let url = if path.is_empty() { url } else { url.trim_end_matches('/') };
         Ok(Self(format!("{url}{path}")))
     }
@@ -36,22 +33,30 @@ impl Nearby {
     }
 }
 
-/// The address, if the host is written as one; none at all if it is no host.
-fn host_of(authority: &str) -> Option<Option<IpAddr>> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (address, port) = rest.split_once(']')?;
-            let address: IpAddr = address.parse().ok().filter(IpAddr::is_ipv6)?;
-            (Some(address), port)
-        }
-        None => {
-            let (name, port) = authority.split_at_checked(authority.find(':').unwrap_or(authority.len()))?;
-            parse_host(name).ok()?;
-            (name.parse().ok(), port)
-        }
+/// Checks a host and its port; a name may lead anywhere.
+fn check(authority: &str) -> Result<(), &'static str> {
+    const NO_HOST: &str = "after 'http://' comes a host's name or address, and its port";
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => (address, port),
+        None => authority.split_at_checked(authority.find(':').unwrap_or(authority.len())).unwrap_or((authority, "")),
     };
-    let port = if port.is_empty() { None } else { Some(port.strip_prefix(':')?) };
-    (port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port > 0))).then_some(host)
+    let address: Option<IpAddr> = host.parse().ok();
+    let is_in_brackets = authority.starts_with('[');
+    if address.is_some_and(|address| address.is_ipv6()) != is_in_brackets
+        || address.is_none() && parse_host(host).is_err()
+    {
+        return Err(NO_HOST);
+    }
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    if !port.is_empty() && !port.strip_prefix(':').is_some_and(is_port) {
+        return Err(NO_HOST);
+    }
+    match address {
+        Some(address) if !is_nearby(address) => {
+            Err("only loopback, link-local and private addresses are asked: this one is public")
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether an address is loopback, link-local or private (RFC 1122, 3927, 1918, 4291, 4193).

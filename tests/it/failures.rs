@@ -512,7 +512,7 @@ fn a_secret_that_never_answers_does_not_keep_the_others_from_being_published() {
 #[test]
 fn an_identity_of_its_own_signs_in_beside_the_other() {
     let world = world();
-    let client = "55555555-5555-4555-8555-555555555555";
+    let client = "77777777-7777-4777-8777-777777777777";
     world.emulator.add_app(App { client_id: client.to_owned(), ..App::default() });
     world.emulator.put_secret_with("other", SecretSpec::new("bad", "seen"));
     let config = format!(

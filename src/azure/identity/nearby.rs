@@ -67,7 +67,7 @@ impl Nearby {
             request = request.header(name, value);
         }
         let failure = |error: reqwest::Error| {
-            let refused = causes(&error).any(|cause| cause.is::<Public>());
+            let refused = causes(&error).any(<dyn std::error::Error>::is::<Public>);
             if refused { public() } else { classify(&error).blamed_on(Blame::Identity) }
         };
         let response = request.send().await.map_err(failure)?;

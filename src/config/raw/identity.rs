@@ -32,6 +32,7 @@ pub(in crate::config) struct RawWorkload {
     pub(in crate::config) token_file: Option<String>,
 }
 
+#[expect(clippy::struct_field_names, reason = "they are called so in the file")]
 #[derive(Debug, Default, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping")]
 pub(in crate::config) struct RawManaged {

@@ -4,7 +4,9 @@ const APP: &str = "11111111-1111-1111-1111-111111111111";
 const CONTOSO: &str = "99999999-9999-9999-9999-999999999999";
 const OTHER: &str = "22222222-2222-2222-2222-222222222222";
 
-fn environment(pairs: &[(&str, &str)]) -> Environment {
+type Pairs<'a> = &'a [(&'a str, &'a str)];
+
+fn environment(pairs: Pairs<'_>) -> Environment {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
@@ -52,7 +54,7 @@ fn the_order_is_the_sdks() {
 
 #[test]
 fn what_is_set_by_halves_is_told() {
-    let table: [(&[(&str, &str)], &[&str]); 15] = [
+    let table: [(Pairs<'_>, &[&str]); 15] = [
         (
             &[(CLIENT_SECRET, "hunter2")],
             &["AZURE_CLIENT_ID: it is not set; AZURE_TENANT_ID: it is not set", "clientSecret"],
@@ -87,7 +89,7 @@ fn what_is_set_by_halves_is_told() {
     }
 }
 
-fn proxy(pairs: &[(&str, &str)]) -> Result<Option<TokenProxy>, String> {
+fn proxy(pairs: Pairs<'_>) -> Result<Option<TokenProxy>, String> {
     let environment = environment(&[pairs, &[(TOKEN_FILE, "/token")]].concat());
     token_proxy_of(Path::new("/token"), &environment)
 }
@@ -115,7 +117,7 @@ fn a_token_proxy_is_taken_apart() {
 #[test]
 fn a_token_proxy_that_is_wrong_is_told() {
     let url = (TOKEN_PROXY, "https://proxy.example");
-    let table: [(&[(&str, &str)], &str); 12] = [
+    let table: [(Pairs<'_>, &str); 12] = [
         (
             &[(SERVER_NAME, "a.example")],
             "AZURE_KUBERNETES_TOKEN_PROXY: it is not set, but AZURE_KUBERNETES_SNI_NAME is",
