@@ -36,7 +36,7 @@ fn on_entra(code: &str, who: &Who<'_>) -> Option<String> {
                 "there is no tenant {tenant} in this cloud; look with: az account show --query tenantId --output tsv"
             )
         }
-        "AADSTS70011" | "AADSTS700022" => {
+        "AADSTS70011" | "AADSTS700022" | "AADSTS500011" => {
             "Entra knows no service by the vault's audience: set 'cloud' to the vault's; compare with: az cloud show \
              --query suffixes.keyvaultDns"
                 .to_owned()

@@ -119,7 +119,7 @@ fn refused(status: u16, headers: &Headers, body: &[u8], clock: &Clock) -> Failur
     let kind = match (aadsts, status) {
         (Some(50196 | 90055), _) | (_, 429) => Kind::Throttled,
         (Some(90006 | 90012 | 90024 | 90033 | 90090 | 90061), _) | (_, 408 | 500..=599) => Kind::Outage,
-        (Some(70011 | 700_016 | 700_022 | 90002 | 900_023), _) => Kind::Misconfigured,
+        (Some(70011 | 500_011 | 700_016 | 700_022 | 90002 | 900_023), _) => Kind::Misconfigured,
         (Some(_), _) | (None, 400 | 401) => Kind::Denied,
         _ => Kind::Outage,
     };

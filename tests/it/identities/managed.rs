@@ -1,13 +1,6 @@
-//! Every identity that signs in: that it works, and how it is told when it does not.
+//! Managed identities: the three platforms, each in its dialect.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
 
 use keyferry_emulator::{
     DEFAULT_SYSTEM_IDENTITY, DEFAULT_SYSTEM_OBJECT, ExpiresOn, Fault, ManagedIdentity, Misbehaviour, Permission,
@@ -15,56 +8,8 @@ use keyferry_emulator::{
 };
 use serde_json::json;
 
-use crate::harness::{Ended, Trap, World, at_once, binary, end, eventually};
-
-/// Long enough for everything good to arrive on a busy machine.
-const PATIENT: &[&str] = &["init", "--timeout", "20s", "--log-level", "trace"];
-/// Long enough to be sure that it will not.
-const HASTY: &[&str] = &["init", "--timeout", "3s", "--log-level", "trace"];
-
-type Variables = BTreeMap<&'static str, String>;
-
-fn world() -> World {
-    world_with(Settings::default())
-}
-
-fn world_with(settings: Settings) -> World {
-    let world = World::with(settings);
-    world.emulator.put_secret("demo", "a", "fine");
-    world
-}
-
-/// A configuration of one secret, with this identity.
-fn config(world: &World, identity: &str) -> String {
-    world.config(&format!("{identity}\nsecrets: {{a: keyvault:demo/secrets/a}}\n"))
-}
-
-/// The binary where the platform sets these variables and nothing else.
-fn command(world: &World, identity: &str, variables: &Variables, args: &[&str]) -> Command {
-    let mut command = binary(args);
-    command
-        .env("KEYFERRY_ALLOW_CUSTOM_CLOUD", "1")
-        .env("AZURE_AUTHORITY_HOST", world.emulator.authority())
-        .env("KEYFERRY_CONFIG_YAML", config(world, identity))
-        .env("PATH", world.root.path())
-        .envs(variables);
-    command
-}
-
-fn init(world: &World, identity: &str, variables: &Variables, args: &[&str]) -> Ended {
-    let ended = end(&mut command(world, identity, variables, args));
-    for secret in ["IDENTITY_HEADER", "MSI_SECRET", "AZURE_CLIENT_SECRET"] {
-        if let Some(secret) = variables.get(secret) {
-            assert!(!ended.stderr.contains(secret.as_str()), "{ended:#?}");
-        }
-    }
-    ended
-}
-
-#[track_caller]
-fn assert_published(world: &World, ended: &Ended) {
-    assert_eq!((ended.code, world.read("a").as_deref()), (Some(0), Some("fine")), "{ended:#?}");
-}
+use super::{HASTY, PATIENT, Variables, assert_published, command, init, world, world_with};
+use crate::harness::{Running, Trap, World, at_once};
 
 /// What the log says of the first token that a service gave.
 fn token_of(world: &World, service: Service) -> Option<String> {
@@ -316,123 +261,10 @@ fn a_public_address_is_not_asked() {
 fn a_token_that_the_vault_rejects_is_asked_for_anew() {
     let world = world();
     let variables = world.emulator.app_service_environment();
-    let running = crate::harness::Running::start(&mut command(&world, "refresh: {interval: 1s}", &variables, &["run"]));
+    let running = Running::start(&mut command(&world, "refresh: {interval: 1s}", &variables, &["run"]));
     running.wait_for("published generation 1", 1);
     world.emulator.put_secret("demo", "a", "newer");
     world.emulator.revoke_tokens();
     running.wait_for("published generation 2", 1);
     assert_eq!(world.requests_to(Service::AppService).len(), 2);
-}
-
-/// A token as IMDS gives it, for whoever pretends to be the Azure CLI.
-fn access_token(world: &World) -> String {
-    let mut stream = TcpStream::connect(world.emulator.address(Service::Imds)).unwrap();
-    let path = "/metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://vault.localhost";
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: imds\r\nMetadata: true\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (_, rest) = answer.split_once(r#""access_token":""#).unwrap();
-    rest.split('"').next().unwrap().to_owned()
-}
-
-/// An `az` in the PATH of the binary; what it was called with goes to the file that is returned.
-fn install_az(world: &World, then: &str) -> PathBuf {
-    let (az, called) = (world.root.path().join("az"), world.root.path().join("called"));
-    fs::write(&az, format!("#!/bin/sh\necho \"$@\" >> {}\n{then}\n", called.display())).unwrap();
-    fs::set_permissions(&az, fs::Permissions::from_mode(0o700)).unwrap();
-    called
-}
-
-fn prints_a_token(world: &World) -> String {
-    let token = access_token(world);
-    format!("echo 'WARNING: hunter2' >&2; echo '{{\"accessToken\": \"{token}\", \"expires_on\": 4102444800}}'")
-}
-
-const CALL: &str = "account get-access-token --output json --scope https://vault.localhost/.default";
-
-#[test]
-fn the_azure_cli_signs_in_when_told_to() {
-    let world = world();
-    let called = install_az(&world, &prints_a_token(&world));
-    let ended = init(&world, "identity: {azureCli: {}}", &Variables::new(), PATIENT);
-    assert_published(&world, &ended);
-    assert!(!ended.stderr.contains("hunter2"), "{ended:#?}");
-    assert_eq!(fs::read_to_string(&called).unwrap(), format!("{CALL}\n"));
-    let tenant = "identity: {azureCli: {tenantId: contoso.onmicrosoft.com}}";
-    init(&world, tenant, &Variables::new(), PATIENT).expect(0, &[]);
-    let calls = fs::read_to_string(&called).unwrap();
-    assert_eq!(calls.lines().last(), Some(format!("{CALL} --tenant contoso.onmicrosoft.com").as_str()));
-}
-
-#[test]
-fn an_azure_cli_that_gives_no_token_is_told() {
-    let not_logged_in = "echo \"ERROR: Please run 'az login' to setup account. hunter2\" >&2; exit 1";
-    let cases = [
-        (None, 77, "missing (az-not-installed)", "https://aka.ms/azure-cli"),
-        (Some(not_logged_in), 77, "denied (az-not-logged-in)", "log in: az login"),
-        (Some("echo 'ERROR: AADSTS50076: hunter2' >&2; exit 1"), 77, "denied (AADSTS50076)", "log in anew: az login"),
-        (Some("echo 'hunter2 failed' >&2; exit 1"), 69, "unavailable (az-failed)", "see what it says"),
-        (Some("echo hunter2"), 69, "unavailable (az-bad-answer)", "see what it says"),
-        (Some("kill -9 $$"), 69, "unavailable (az-failed)", "see what it says"),
-        (Some("while :; do echo hunter2; done"), 69, "unavailable (az-", "see what it says"),
-    ];
-    at_once(&cases, |(script, code, what, advice)| {
-        let world = world();
-        if let Some(script) = script {
-            install_az(&world, script);
-        }
-        let ended = init(&world, "identity: {azureCli: {}}", &Variables::new(), HASTY);
-        ended.expect(*code, &[what, advice]);
-        assert!(!ended.stderr.contains("hunter2") && !ended.stderr.contains("setup account"), "{ended:#?}");
-    });
-}
-
-#[test]
-fn an_azure_cli_that_hangs_does_not_outlive_us() {
-    let world = world();
-    let pid = world.root.path().join("pid");
-    install_az(&world, &format!("echo $$ > {}; exec /bin/sleep 1000", pid.display()));
-    let ended = init(&world, "identity: {azureCli: {}}", &Variables::new(), HASTY);
-    assert_eq!(ended.code, Some(69), "{ended:#?}");
-    let pid: i32 = fs::read_to_string(pid).unwrap().trim().parse().unwrap();
-    let pid = rustix::process::Pid::from_raw(pid).unwrap();
-    let gone = || rustix::process::test_kill_process(pid).is_err().then_some(());
-    assert!(eventually(Duration::from_secs(10), gone).is_some(), "{pid:?} still runs");
-}
-
-/// Where IMDS would be, and is not.
-fn nowhere(world: &World) -> Variables {
-    world.emulator.stop(Service::Imds).unwrap();
-    world.emulator.imds_environment()
-}
-
-#[test]
-fn without_imds_the_azure_cli_is_found() {
-    let world = world();
-    install_az(&world, &prints_a_token(&world));
-    // Another cloud's metadata service is no IMDS.
-    let other = world.emulator.fault(Fault::imds(Misbehaviour::Status { status: 404 }));
-    let why = "signing in by the Azure CLI's login, because IMDS does not answer here and the Azure CLI is installed";
-    let ended = init(&world, "", &world.emulator.imds_environment(), PATIENT);
-    assert_published(&world, &ended);
-    ended.expect(0, &[why]);
-    world.emulator.clear_fault(other);
-    for fault in [Misbehaviour::NeverAnswer, Misbehaviour::Reset] {
-        let fault = world.emulator.fault(Fault::imds(fault));
-        init(&world, "", &world.emulator.imds_environment(), PATIENT).expect(0, &[why]);
-        world.emulator.clear_fault(fault);
-    }
-    init(&world, "", &nowhere(&world), PATIENT).expect(0, &[why]);
-}
-
-#[test]
-fn without_anybody_all_that_was_tried_is_told() {
-    let world = world();
-    let variables = nowhere(&world);
-    let ended = init(&world, "", &variables, HASTY);
-    let tried = "the environment names no identity, IMDS does not answer here, and the Azure CLI is not installed";
-    ended.expect(77, &["missing (no-identity): ", tried, "choose by hand: 'identity: {workload: {}}'"]);
-    install_az(&world, "echo 'az login' >&2; exit 1");
-    let ended = init(&world, "", &variables, HASTY);
-    ended.expect(77, &["denied (az-not-logged-in)", "log in: az login"]);
 }
