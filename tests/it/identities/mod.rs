@@ -2,6 +2,7 @@
 
 mod applications;
 mod azure_cli;
+mod bindings;
 mod managed;
 
 use std::collections::BTreeMap;
