@@ -30,8 +30,9 @@ A configuration that publishes one secret:
   files:
     dir: /run/keyferry
 
-Signing in: Microsoft Entra workload identity, by AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE and
-AZURE_AUTHORITY_HOST as the workload identity webhook sets them, or by 'identity' in the configuration.
+Signing in: as the environment says, in the order of the Azure SDKs: AZURE_CLIENT_ID and AZURE_TENANT_ID with
+AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE; the platform's managed identity; the
+Azure CLI. Or by 'identity' in the configuration.
 
 Exit codes: 0 ok, 64 usage, 65 content cannot be rendered, 69 a source was unavailable until the deadline, 70 bug,
 73 cannot write, 77 denied (identity or permission), 78 bad configuration.";

@@ -64,9 +64,9 @@ fn on_entra(code: &str, who: &Who<'_>) -> Option<String> {
 
 fn on_workload(code: &str, who: &Who<'_>) -> Option<String> {
     let Who { called, assignee, .. } = who;
-    let token_file = match who.identity {
-        Some(Identity::Workload(workload)) => workload.token_file.display().to_string(),
-        _ => "the token file".to_owned(),
+    let (token_file, is_bound) = match who.identity {
+        Some(Identity::Workload(workload)) => (workload.token_file.display().to_string(), workload.proxy.is_some()),
+        _ => ("the token file".to_owned(), false),
     };
     Some(match code {
         "token-file-missing" => format!(
@@ -114,7 +114,7 @@ fn on_workload(code: &str, who: &Who<'_>) -> Option<String> {
             "Entra cannot verify the token of {called} in {token_file}: its issuer's published keys must be \
              reachable and current; {CREDENTIALS}"
         ),
-        "http-403" | "http-401" => format!(
+        "http-403" | "http-401" if is_bound => format!(
             "the cluster's token proxy refuses the pod's service account: it needs the verb use-managed-identity on \
              {assignee} of cid.wi.aks.azure.com; look with: kubectl auth can-i use-managed-identity \
              {assignee}.cid.wi.aks.azure.com --as system:serviceaccount:<namespace>:<service account>"
@@ -176,7 +176,7 @@ fn on_managed(code: &str, who: &Who<'_>) -> Option<String> {
         "identity-not-found" => format!(
             "assign {called} here: az vm identity show --name <vm> --resource-group <group>, az webapp identity show \
              --name <app> --resource-group <group> or az ml online-endpoint show --name <endpoint> --query identity; \
-             AZURE_CLIENT_ID must be the client id of one that is assigned"
+             AZURE_CLIENT_ID must be the client id of one that is assigned; {by_hand}"
         ),
         "several-identities" => "choose one: 'identity: {managed: {clientId: …}}' or AZURE_CLIENT_ID; az vm identity show \
              --name <vm> --resource-group <group> lists them"

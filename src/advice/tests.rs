@@ -1,5 +1,7 @@
 use super::*;
-use crate::config::identity::{AzureCli, ClientCertificate, ClientSecret, Managed, Platform, Workload};
+use crate::config::identity::{
+    AzureCli, ClientCertificate, ClientSecret, Managed, Platform, TokenProxy, Trust, Workload,
+};
 use crate::config::nearby::Nearby;
 use crate::failure::Code;
 use crate::reference::{Collection, ObjectName, VaultHost};
@@ -87,6 +89,15 @@ fn each_kind_of_identity_has_its_own_advice() {
         token_file: "/token".into(),
         proxy: None,
     });
+    let proxy = TokenProxy {
+        host: "proxy.example".to_owned(),
+        port: 443,
+        path: "/".to_owned(),
+        server_name: None,
+        trust: Trust::System,
+    };
+    let Identity::Workload(unbound) = &workload else { unreachable!() };
+    let bound = Identity::Workload(Workload { proxy: Some(proxy), ..unbound.clone() });
     let cli = Identity::AzureCli(AzureCli { tenant: Some("my-tenant".to_owned()) });
     let detected = Identity::Detected(managed(Which::System));
     let table = [
@@ -95,10 +106,11 @@ fn each_kind_of_identity_has_its_own_advice() {
         (&workload, "AADSTS50196", "too often by client my-client"),
         (&workload, "AADSTS90055", "tenant my-tenant"),
         (&workload, "AADSTS700027", "published keys"),
-        (&workload, "token-proxy-unreachable", "AZURE_KUBERNETES_TOKEN_PROXY"),
-        (&workload, "token-proxy-certificate", "AZURE_KUBERNETES_SNI_NAME"),
-        (&workload, "token-proxy-ca-missing", "use-identity-binding"),
-        (&workload, "http-403", "kubectl auth can-i use-managed-identity my-client.cid.wi.aks.azure.com"),
+        (&bound, "token-proxy-unreachable", "AZURE_KUBERNETES_TOKEN_PROXY"),
+        (&bound, "token-proxy-certificate", "AZURE_KUBERNETES_SNI_NAME"),
+        (&bound, "token-proxy-ca-missing", "use-identity-binding"),
+        (&workload, "http-403", "az ad sp show"),
+        (&bound, "http-403", "kubectl auth can-i use-managed-identity my-client.cid.wi.aks.azure.com"),
         (&secret, "secret-file-missing", "az ad app credential reset --id my-client"),
         (&secret, "AADSTS7000215", "az ad app credential list --id my-client"),
         (&secret, "AADSTS7000222", "expired"),

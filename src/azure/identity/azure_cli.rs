@@ -73,11 +73,9 @@ impl AzureCli {
 #[async_trait::async_trait]
 impl Exchange for AzureCli {
     async fn exchange(&self, scope: &str, clock: &Clock) -> Result<Token, Failure> {
-        let mut running = Running(self.command(scope).spawn().map_err(|error| cannot_start(&error))?);
-        let output = timeout(PATIENCE, running.output()).await.map_err(|_| {
-            failure(Kind::Outage, "az-timeout").because("the Azure CLI gave no token within 20 seconds and was ended")
-        })?;
-        let output = output.map_err(|_| failure(Kind::Outage, "az-failed"))?;
+        let child = self.command(scope).spawn().map_err(|error| cannot_start(&error))?;
+        let mut running = Running { child, ended: false };
+        let output = running.within(PATIENCE).await?;
         let now = clock();
         let (token, life) = output.token(now.wall)?;
         Ok(Token::new(token, life, now.tick))
@@ -97,23 +95,35 @@ fn cannot_start(error: &std::io::Error) -> Failure {
     }
 }
 
-/// What it said; its ends are waited for, and it never outlives this.
-struct Running(Child);
+/// An `az` that was started. It and what it has started do not outlive this.
+struct Running {
+    child: Child,
+    /// Its exit was seen: its process id is no longer its own.
+    ended: bool,
+}
 
 impl Running {
+    async fn within(&mut self, patience: Duration) -> Result<Output, Failure> {
+        let output = timeout(patience, self.output()).await.map_err(|_| {
+            failure(Kind::Outage, "az-timeout").because("the Azure CLI gave no token within 20 seconds and was ended")
+        })?;
+        output.map_err(|_| failure(Kind::Outage, "az-failed"))
+    }
+
     async fn output(&mut self) -> std::io::Result<Output> {
         let closed = || std::io::Error::from(std::io::ErrorKind::BrokenPipe);
-        let stdout: OwnedFd = self.0.stdout.take().ok_or_else(closed)?.into();
-        let stderr: OwnedFd = self.0.stderr.take().ok_or_else(closed)?.into();
+        let stdout: OwnedFd = self.child.stdout.take().ok_or_else(closed)?.into();
+        let stderr: OwnedFd = self.child.stderr.take().ok_or_else(closed)?.into();
         let (stdout, stderr) = tokio::try_join!(read(stdout), read(stderr))?;
         let succeeded = loop {
-            match self.0.try_wait() {
+            match self.child.try_wait() {
                 Ok(None) => sleep(ENDS_SOON).await,
                 Ok(Some(status)) => break status.code() == Some(0),
                 // Somebody else has reaped it: what it printed must do.
                 Err(_) => break !stdout.expose().is_empty(),
             }
         };
+        self.ended = true;
         Ok(Output { succeeded, stdout, stderr })
     }
 }
@@ -127,12 +137,13 @@ async fn read(pipe: OwnedFd) -> std::io::Result<SecretValue> {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            let group = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw);
-            // It cannot refuse, so that waiting for it takes no time.
-            if group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
-                drop(self.0.wait());
-            }
+        if self.ended {
+            return;
+        }
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // It cannot refuse, so that waiting for it takes no time.
+        if group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
+            drop(self.child.wait());
         }
     }
 }

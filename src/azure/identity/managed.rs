@@ -22,6 +22,9 @@ use crate::secret::SecretValue;
 /// How IMDS, Azure ML and two generations of App Service say that there is no such identity.
 const NOT_FOUND: [&str; 3] = ["Identity not found", "proper Managed Identity", "Managed Identity found for"];
 
+/// IMDS wants to be left alone at least so long after an error of its own.
+const AFTER_AN_OUTAGE: Duration = Duration::from_secs(1);
+
 /// Gets tokens of one managed identity.
 #[derive(Debug)]
 pub(super) struct Managed {
@@ -164,7 +167,8 @@ impl Managed {
             429 => self.failure(Kind::Throttled, "throttled"),
             status => self.failure(Kind::Outage, &format!("http-{status}")),
         };
-        Failure { after: retry_after(response.headers()), ..failure }
+        let least = (failure.kind == Kind::Outage).then_some(AFTER_AN_OUTAGE);
+        Failure { after: retry_after(response.headers()).or(least), ..failure }
     }
 }
 

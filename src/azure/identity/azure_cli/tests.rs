@@ -45,24 +45,32 @@ fn what_it_cannot_do_is_told_apart_and_never_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn one_that_hangs_is_ended_with_all_it_has_started() {
-    let folder = tempfile::tempdir().unwrap();
-    let (program, pids) = (folder.path().join("az"), folder.path().join("pids"));
-    let script = format!("#!/bin/sh\n/bin/sleep 1000 &\necho $! > {}\nwait\n", pids.display());
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
-    let moment = crate::moment::Moment { tick: std::time::Instant::now(), wall: UnixTime::new(Duration::ZERO) };
-    let clock: Clock = std::sync::Arc::new(move || moment);
-    // The paused clock jumps to the deadline as soon as nothing but the pipes is waited for.
-    let failure = AzureCli { program, tenant: None }.exchange("scope", &clock).await.unwrap_err();
-    assert_eq!((failure.kind, failure.code.as_str()), (Kind::Outage, "az-timeout"));
-    if let Some(pid) = fs::read_to_string(pids).ok().and_then(|pid| Pid::from_raw(pid.trim().parse().ok()?)) {
-        // Its parent is gone, and whoever adopts it reaps it.
-        let is_dead = || {
-            fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()))
-                .map_or(true, |stat| stat.contains(") Z "))
+    // It waits for what it has started, or leaves it behind with the pipes in its hands.
+    for then in ["wait", "exit 0"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, pid) = (folder.path().join("az"), folder.path().join("pid"));
+        let script = format!("#!/bin/sh\n/bin/sleep 1000 &\necho $! > {}\n{then}\n", pid.display());
+        fs::write(&program, script).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o700)).unwrap();
+        let mut running = Running { child: command(&program).spawn().unwrap(), ended: false };
+        let pid = loop {
+            if let Some(pid) = fs::read_to_string(&pid).ok().filter(|pid| pid.ends_with('\n')) {
+                break pid.trim().to_owned();
+            }
+            std::thread::yield_now();
         };
+        // The paused clock jumps to the deadline as soon as nothing but the pipes is waited for.
+        let failure = running.within(PATIENCE).await.unwrap_err();
+        assert_eq!((failure.kind, failure.code.as_str()), (Kind::Outage, "az-timeout"));
+        drop(running);
+        // Whoever adopts what it has started may be slow to reap it.
+        let is_dead = || fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
         while !is_dead() {
             std::thread::yield_now();
         }
     }
+}
+
+fn command(program: &std::path::Path) -> Command {
+    AzureCli { program: program.to_owned(), tenant: None }.command("scope")
 }
