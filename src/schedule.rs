@@ -237,7 +237,10 @@ impl Schedule {
     /// Somebody wants everything fresh: what waits for its slot is due now, and what is in flight as soon as it came. What
     /// a gate holds back stays held back.
     pub fn refresh_now(&mut self, now: Instant) {
-        let later: Vec<usize> = self.waiting.iter().filter(|(due, _)| *due > now).map(|(_, number)| *number).collect();
+        // Whoever a shut gate has turned away last is not hurried to it again before the others: it may be his own trouble.
+        let turned_away: BTreeSet<usize> = self.doors.iter().filter_map(Door::turned_away_last).collect();
+        let later = self.waiting.iter().filter(|(due, number)| *due > now && !turned_away.contains(number));
+        let later: Vec<usize> = later.map(|(_, number)| *number).collect();
         for number in later {
             self.set_due(number, Some(now));
         }

@@ -91,6 +91,11 @@ impl Door {
         self.opens(now).is_some_and(|opens| opens <= now)
     }
 
+    /// Whom it has turned away last, while it is shut.
+    pub(super) fn turned_away_last(&self) -> Option<usize> {
+        self.shut.as_ref().map(|shut| shut.by)
+    }
+
     /// Somebody who had passed is back.
     pub(super) fn left(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);

@@ -333,3 +333,26 @@ fn what_is_made_anew_follows_its_life_and_never_spins() {
     schedule.made(&tickets[0], now.tick, now);
     assert_eq!(schedule.next_wake(now.tick), Some(now.tick + SOONEST_RENEWAL));
 }
+
+#[test]
+fn a_wish_for_freshness_does_not_send_the_same_one_to_a_shut_gate_again() {
+    let now = start();
+    let mut schedule = schedule((0..5).map(|name| object("a", name)), now);
+    let down = fails(Blame::Host, Kind::Outage);
+    for ticket in schedule.take_due(now.tick) {
+        schedule.failed(&ticket, &down, now);
+    }
+    let mut gaps = Vec::new();
+    let mut at = now;
+    for _ in 0..4 {
+        schedule.refresh_now(at.tick);
+        let wake = schedule.next_wake(at.tick).unwrap();
+        gaps.push(wake - at.tick);
+        at = after(now, wake - now.tick);
+        let [probe] = &schedule.take_due(at.tick)[..] else { panic!("one probe") };
+        schedule.failed(probe, &down, at);
+    }
+    for (gap, least) in gaps.iter().zip([0.8, 1.6, 3.2, 6.4]) {
+        assert!(*gap >= Duration::from_secs_f64(least), "{gaps:?}");
+    }
+}

@@ -94,10 +94,8 @@ impl World {
         command
     }
 
-    /// `keyferry init`, with lines for people where the test does not say otherwise.
     pub fn init(&self, config: &str, args: &[&str]) -> Ended {
-        let format: &[&str] = if args.contains(&"--log-format") { &[] } else { &["--log-format", "text"] };
-        end(&mut self.keyferry(config, &[&["init"], args, format].concat()))
+        end(&mut self.keyferry(config, &[&["init"], args].concat()))
     }
 
     pub fn run(&self, config: &str) -> Running {
@@ -141,11 +139,21 @@ impl Ended {
 }
 
 impl Ended {
+    /// How it ended, a line each, as text or out of the JSON of a log.
+    pub fn last_words(&self) -> Vec<String> {
+        let word = |line: &str| match serde_json::from_str::<serde_json::Value>(line) {
+            Ok(event) if event["target"] == "keyferry" => event["message"].as_str().map(str::to_owned),
+            Ok(_) => None,
+            Err(_) => line.strip_prefix("keyferry: ").map(str::to_owned),
+        };
+        self.stderr.lines().filter_map(word).collect()
+    }
+
     /// The line about one secret.
     #[track_caller]
-    pub fn about(&self, secret: &str) -> &str {
-        let beginning = format!("keyferry: secret {secret} (");
-        let line = self.stderr.lines().find(|line| line.starts_with(&beginning));
+    pub fn about(&self, secret: &str) -> String {
+        let beginning = format!("secret {secret} (");
+        let line = self.last_words().into_iter().find(|line| line.starts_with(&beginning));
         line.unwrap_or_else(|| panic!("no line begins with {beginning:?}: {self:#?}"))
     }
 }

@@ -356,7 +356,7 @@ fn a_retry_after_that_is_none() {
         "",
         "1.5",
         "Wed, 21 Oct 2015 07:28:00 GMT",
-        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Wed, 32 Oct 2099 07:28:00 GMT",
     ];
     at_once(&texts, |text| {
         for service in [Service::Vault, Service::Entra] {
@@ -373,7 +373,7 @@ fn a_retry_after_that_is_none() {
 
 #[test]
 fn a_retry_after_without_end_holds_back_its_vault_alone() {
-    for text in ["4294967295", "86400"] {
+    for text in ["4294967295", "86400", "Fri, 31 Dec 9999 23:59:59 GMT"] {
         let world = world();
         let config = with_other(&world);
         let throttle = Misbehaviour::Throttle { retry_after: Some(text.to_owned()) };

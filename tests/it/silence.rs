@@ -184,7 +184,7 @@ fn init_ends_on_time_says_who_is_missing_and_the_next_one_succeeds() {
             let reason = if how == How::Unanswered { "no answer until the deadline" } else { "(timeout)" };
             assert!(line.contains(reason), "{line}");
         }
-        let others = ended.stderr.lines().filter(|line| line.starts_with("keyferry: secret well")).count();
+        let others = ended.last_words().iter().filter(|word| word.starts_with("secret well")).count();
         assert_eq!(others, if service == Service::Vault { 0 } else { 3 }, "{ended:#?}");
         if service == Service::Vault && how != How::Unanswered {
             assert_eq!(bed.world.read("well0").as_deref(), Some("here"));

@@ -18,6 +18,7 @@ const FLOORS: [&[&str]; 5] = [
         "plan",
         "ports",
         "public_key",
+        "renewal",
         "rollout",
         "schedule",
         "snapshot",
@@ -29,9 +30,24 @@ const FLOORS: [&[&str]; 5] = [
 ];
 const EDGES: usize = 2;
 
-/// The files of `azure/` in their order: each imports only those before it.
-const AZURE: [&str; 11] =
-    ["roots", "resolve", "transport", "door", "flight", "answer", "entra", "tokens", "challenge", "bearer", "vault"];
+/// The files and folders of `azure/` in their order: each imports only those before it.
+const AZURE: [&str; 15] = [
+    "roots",
+    "resolve",
+    "transport",
+    "door",
+    "flight",
+    "answer",
+    "refusal",
+    "entra",
+    "tokens",
+    "challenge",
+    "bearer",
+    "greeting",
+    "identity",
+    "vault",
+    "workspace",
+];
 
 fn sources(folder: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
@@ -58,6 +74,7 @@ fn room(path: &Path) -> String {
 }
 
 fn is_test(path: &Path) -> bool {
+    let path = path.strip_prefix(ROOT).unwrap();
     path.file_name().is_some_and(|name| name == "tests.rs") || path.components().any(|part| part.as_os_str() == "tests")
 }
 
@@ -65,20 +82,51 @@ fn floor(room: &str) -> usize {
     FLOORS.iter().position(|rooms| rooms.contains(&room)).unwrap_or_else(|| panic!("'{room}' is on no floor"))
 }
 
-/// The rooms that are named after `crate::` anywhere in the code.
-fn imports(text: &str) -> Vec<String> {
-    let mut rooms = Vec::new();
-    for (at, _) in text.match_indices("crate::") {
-        let rest = &text[at + "crate::".len()..];
-        let names: Vec<&str> = match rest.strip_prefix('{') {
-            Some(list) => {
-                list.split('}').next().unwrap().split(',').map(|name| name.trim().split("::").next().unwrap()).collect()
-            }
-            None => vec![rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap()],
+/// The names that come next after a path, such as `crate::`, anywhere in the code; of a list in braces each.
+fn names_after(text: &str, path: &str) -> Vec<String> {
+    let word = |text: &str| text.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect::<String>();
+    let mut names = Vec::new();
+    let whole = |at: usize| !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':'));
+    for (at, _) in text.match_indices(path).filter(|(at, _)| whole(*at)) {
+        let rest = &text[at + path.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            names.push(word(rest));
+            continue;
         };
-        rooms.extend(names.into_iter().map(|name| name.split(' ').next().unwrap().to_owned()));
+        let (mut depth, mut begins) = (0, true);
+        for (at, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 0 => break,
+                '}' => depth -= 1,
+                ',' => begins = depth == 0,
+                c if c.is_whitespace() => {}
+                _ if begins => {
+                    names.push(word(&list[at..]));
+                    begins = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    names
+}
+
+/// The rooms that a file names. Of a room's own file, what is beside it is a room as well.
+fn imports(path: &Path, text: &str) -> Vec<String> {
+    let mut rooms = names_after(text, "crate::");
+    let source = Path::new(ROOT).join("src");
+    if path.parent() == Some(&source) || path.file_name().is_some_and(|name| name == "mod.rs") {
+        let beside = names_after(text, "super::").into_iter();
+        rooms.extend(beside.filter(|name| FLOORS.iter().any(|rooms| rooms.contains(&name.as_str()))));
     }
     rooms
+}
+
+#[test]
+fn the_names_are_found() {
+    let text = "use crate::{a::{b, c}, d};\nuse crate::e::f; let x = crate::g(); use mycrate::no; crate::h::crate::no";
+    assert_eq!(names_after(text, "crate::"), ["a", "d", "e", "g", "h"]);
 }
 
 #[test]
@@ -88,7 +136,7 @@ fn arrows_point_down() {
             continue;
         }
         let own = room(&path);
-        for imported in imports(&text) {
+        for imported in imports(&path, &text) {
             let (from, to) = (floor(&own), floor(&imported));
             let beside = own == imported || from == to && from != EDGES;
             assert!(to < from || beside, "{} (floor {from}) imports {imported} (floor {to})", path.display());
@@ -98,12 +146,19 @@ fn arrows_point_down() {
 
 #[test]
 fn inside_azure_the_order_holds() {
-    for (number, name) in AZURE.iter().enumerate() {
-        let text = fs::read_to_string(Path::new(ROOT).join(format!("src/azure/{name}.rs"))).unwrap();
-        for later in AZURE.iter().skip(number) {
-            for import in [format!("super::{later}::"), format!("crate::azure::{later}::")] {
-                assert!(!text.contains(&import), "azure/{name}.rs imports {later}, which comes after it");
-            }
+    let azure = Path::new(ROOT).join("src/azure");
+    let place = |name: &str| AZURE.iter().position(|known| *known == name);
+    for (path, text) in sources("src/azure") {
+        let first = path.strip_prefix(&azure).unwrap().components().next().unwrap();
+        let own = first.as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        if own == "mod" || is_test(&path) {
+            continue;
+        }
+        let at = place(own).unwrap_or_else(|| panic!("azure/{own} has no place in the order"));
+        let beside = if path.parent() == Some(&azure) { names_after(&text, "super::") } else { Vec::new() };
+        for other in names_after(&text, "crate::azure::").into_iter().chain(beside) {
+            let earlier = place(&other).is_none_or(|place| place < at || other == own);
+            assert!(earlier, "{} imports {other}, which comes after it", path.display());
         }
     }
 }
