@@ -19,7 +19,10 @@ use tokio::runtime::Handle;
 use crate::answer::{self, Answer};
 use crate::emulator::Stage;
 use crate::world::World;
-use crate::{Assertion, CertificateSpec, Collection, Error, Fault, KeySpec, SecretSpec, Service};
+use crate::{
+    Assertion, CertificateSpec, Collection, ConnectionSpec, DEFAULT_TENANT, Error, Fault, KeySpec, ManagedIdentity,
+    SecretSpec, Service, Workspace, environment,
+};
 
 /// What a request of the control port could not be given.
 type Refused = (StatusCode, String);
@@ -34,6 +37,14 @@ struct WhichService {
 #[serde(deny_unknown_fields)]
 struct Skew {
     skew: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lifetime {
+    /// None is every audience that has no lifetime of its own.
+    audience: Option<String>,
+    seconds: i64,
 }
 
 /// Serves the control port and tells where it listens.
@@ -102,7 +113,7 @@ fn obey(stage: &Stage, method: &Method, path: &str, body: &Bytes) -> Result<Valu
             world.access_tokens.with(crate::entra::AccessTokens::revoke_all);
             Ok(json!({}))
         }
-        _ => Err(unknown(method, path)),
+        (_, parts) => obey_further(world, method.as_str(), parts, body).unwrap_or_else(|| Err(unknown(method, path))),
     }
 }
 
@@ -117,10 +128,7 @@ fn furnish(
 ) -> Result<Value, Refused> {
     let put = |spec: SecretSpec| world.in_vault(vault, |vault, now| vault.secrets.put(spec, now));
     let version = match (method.as_str(), rest) {
-        ("PUT", ["secrets", name]) => {
-            let value = std::str::from_utf8(body).map_err(|wrong| (StatusCode::BAD_REQUEST, wrong.to_string()))?;
-            put(SecretSpec::new(name, value))
-        }
+        ("PUT", ["secrets", name]) => put(SecretSpec::new(name, text(body)?)),
         ("POST", ["secrets"]) => put(read(body)?),
         ("PUT", ["certificates", name]) => {
             let spec = certificate(name, body)?;
@@ -153,6 +161,65 @@ fn certificate(name: &str, body: &Bytes) -> Result<CertificateSpec, Refused> {
 
 fn unknown(method: &Method, path: &str) -> Refused {
     (StatusCode::NOT_FOUND, format!("no such thing to do: {method} {path}"))
+}
+
+/// Obeys what is about connections and identities, if it is.
+fn obey_further(world: &World, method: &str, parts: &[&str], body: &Bytes) -> Option<Result<Value, Refused>> {
+    Some(match (method, parts) {
+        ("PUT", ["workspaces", workspace, "connections", name]) => text(body).map(|key| {
+            world.put_connection(&Workspace::from(*workspace), ConnectionSpec::api_key(name, key));
+            json!({})
+        }),
+        ("POST", ["workspaces", workspace, "connections"]) => read::<ConnectionSpec>(body).map(|spec| {
+            world.put_connection(&Workspace::from(*workspace), spec);
+            json!({})
+        }),
+        ("DELETE", ["workspaces", workspace, "connections", name]) => {
+            let workspace = Workspace::from(*workspace);
+            let deleted = world
+                .workspaces
+                .with(|workspaces| workspaces.find_mut(&workspace).is_some_and(|workspace| workspace.delete(name)));
+            Ok(json!({"deleted": deleted}))
+        }
+        ("GET", ["environments"]) => Ok(json!({
+            "imds": environment::imds(world),
+            "app_service": environment::app_service(world),
+            "azure_ml": environment::azure_ml(world),
+            "token_proxy": environment::token_proxy_with_ca(world),
+        })),
+        ("PUT", ["identities", name]) => {
+            let identity = ManagedIdentity::user_assigned(name);
+            world.trust(&identity.client_id);
+            world.identities.with(|identities| identities.add(identity.clone()));
+            Ok(json!(identity))
+        }
+        ("PUT", ["clients", client, "secret"]) => text(body).map(|secret| {
+            world.directory.with(|directory| directory.add_secret(DEFAULT_TENANT, client, secret));
+            json!({})
+        }),
+        ("POST", ["clients", client, "certificate"]) => {
+            world.make_certificate(DEFAULT_TENANT, client).map(|pem| json!({"pem": pem})).map_err(internal)
+        }
+        ("PUT", ["clients", client, "trust"]) => {
+            world.trust(client);
+            Ok(json!({}))
+        }
+        ("POST", ["tokens", "lifetime"]) => read::<Lifetime>(body).map(|lifetime| {
+            match lifetime.audience {
+                Some(audience) => world.set_token_lifetime_for(&audience, lifetime.seconds),
+                None => world.set_token_lifetime(lifetime.seconds),
+            }
+            json!({})
+        }),
+        ("POST", ["token-proxy", "ca"]) => {
+            world.renew_token_proxy_ca().map(|pem| json!({"pem": pem})).map_err(internal)
+        }
+        _ => return None,
+    })
+}
+
+fn text(body: &Bytes) -> Result<&str, Refused> {
+    std::str::from_utf8(body).map_err(|wrong| (StatusCode::BAD_REQUEST, wrong.to_string()))
 }
 
 fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {

@@ -66,6 +66,15 @@ pub(crate) fn token_proxy(world: &World, ca_file: &Path) -> Environment {
     ])
 }
 
+/// The same with the CA itself, which clients take in place of a file.
+pub(crate) fn token_proxy_with_ca(world: &World) -> Environment {
+    let mut environment = token_proxy(world, Path::new(""));
+    environment.remove("AZURE_KUBERNETES_CA_FILE");
+    let ca_pem = world.proxy_certificates.with(|certificates| certificates.ca_pem.clone());
+    environment.insert("AZURE_KUBERNETES_CA_DATA", ca_pem);
+    environment
+}
+
 fn token_proxy_url(world: &World) -> String {
     format!("{}{}", world.url_by_address(Service::TokenProxy), entra::PROXY_PATH)
 }

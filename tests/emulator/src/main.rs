@@ -8,17 +8,21 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use keyferry_emulator::{
-    Assertion, Conversion, DEFAULT_CLIENT, DEFAULT_SUBJECT, DEFAULT_TENANT, Emulator, Service, Settings,
+    Assertion, ConnectionSpec, Conversion, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_SUBJECT, DEFAULT_TENANT, Emulator,
+    Environment, ExpiresOn, IDENTITY_BINDING_AUDIENCE, ManagedIdentity, Service, Settings, Workspace,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Entra's token endpoint and Azure Key Vault on loopback, for trying keyferry without Azure.
+/// The secret that `--platform client-secret` prints.
+const CLIENT_SECRET: &str = "emulated~client~secret";
+
+/// The Azure services that keyferry speaks to on loopback, for trying it without Azure.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Options {
-    /// Directory for ca.pem and the federated token, which is kept fresh there.
+    /// Directory for ca.pem and the credentials; a federated token is kept fresh there.
     #[arg(long)]
     dir: PathBuf,
     /// A vault to have; may be repeated.
@@ -27,6 +31,21 @@ struct Options {
     /// A secret to put; may be repeated. Adds the vault if need be.
     #[arg(long = "secret", value_name = "VAULT/NAME=VALUE", value_parser = secret)]
     secrets: Vec<Secret>,
+    /// A workspace connection with one key to put; may be repeated. Adds the workspace if need be.
+    #[arg(long = "connection", value_name = "WORKSPACE/NAME=KEY", value_parser = secret)]
+    connections: Vec<Secret>,
+    /// A user-assigned identity to have besides the system-assigned one; may be repeated. It may read everything.
+    #[arg(long = "identity", value_name = "NAME")]
+    identities: Vec<String>,
+    /// The platform whose environment variables are printed.
+    #[arg(long, value_enum, default_value_t = Platform::WorkloadIdentity)]
+    platform: Platform,
+    /// Let Azure ML refuse token requests without a client id.
+    #[arg(long)]
+    azure_ml_needs_client_id: bool,
+    /// How App Service writes the expiry of a token.
+    #[arg(long, default_value = "text", value_parser = expires_on, value_name = "text|number|month_first|year_first|rfc3339")]
+    expires_on: ExpiresOn,
     /// Serve plain HTTP for control with curl on this address.
     #[arg(long, value_name = "ADDRESS:PORT")]
     control: Option<SocketAddr>,
@@ -51,6 +70,21 @@ struct Options {
     /// Port of the vaults; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     vault_port: u16,
+    /// Port of the managed identity endpoint of a virtual machine; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    imds_port: u16,
+    /// Port of App Service's managed identity endpoint; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    app_service_port: u16,
+    /// Port of Azure ML's managed identity endpoint; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    azure_ml_port: u16,
+    /// Port of the resource manager; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    resource_manager_port: u16,
+    /// Port of the token proxy; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    token_proxy_port: u16,
     /// Port that vault URLs name, when something maps it to the vaults' port.
     #[arg(long, value_name = "PORT")]
     shown_vault_port: Option<u16>,
@@ -65,8 +99,28 @@ struct Options {
     token_lifetime: Duration,
 }
 
+/// Where a program can run, by what it finds in its environment there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Platform {
+    /// A pod with workload identity.
+    WorkloadIdentity,
+    /// A pod with an identity binding, which gets its tokens from the token proxy.
+    TokenProxy,
+    /// A virtual machine, with the metadata service somewhere else than usual.
+    Imds,
+    /// App Service.
+    AppService,
+    /// Azure ML.
+    AzureMl,
+    /// Anywhere, with a client secret.
+    ClientSecret,
+    /// Anywhere, with a client certificate.
+    ClientCertificate,
+}
+
 #[derive(Debug, Clone)]
 struct Secret {
+    /// Or the workspace.
     vault: String,
     name: String,
     value: String,
@@ -77,7 +131,11 @@ fn secret(text: &str) -> Result<Secret, String> {
         let (vault, name) = path.split_once('/')?;
         Some(Secret { vault: vault.to_owned(), name: name.to_owned(), value: value.to_owned() })
     });
-    parts.ok_or_else(|| "it must be VAULT/NAME=VALUE".to_owned())
+    parts.ok_or_else(|| "it must be like PLACE/NAME=VALUE".to_owned())
+}
+
+fn expires_on(text: &str) -> Result<ExpiresOn, serde_json::Error> {
+    serde_json::from_value(text.into())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -92,6 +150,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         address: options.address,
         entra_port: options.entra_port,
         vault_port: options.vault_port,
+        imds_port: options.imds_port,
+        app_service_port: options.app_service_port,
+        azure_ml_port: options.azure_ml_port,
+        resource_manager_port: options.resource_manager_port,
+        token_proxy_port: options.token_proxy_port,
+        azure_ml_needs_client_id: options.azure_ml_needs_client_id,
+        expires_on: options.expires_on,
         shown_vault_port: options.shown_vault_port,
         control: options.control,
         http2: !options.http1_only,
@@ -107,12 +172,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     for secret in &options.secrets {
         emulator.put_secret(&secret.vault, &secret.name, &secret.value);
     }
+    for connection in &options.connections {
+        let spec = ConnectionSpec::api_key(&connection.name, &connection.value);
+        emulator.put_connection(connection.vault.as_str(), spec);
+    }
     fs::create_dir_all(&options.dir)?;
     let dir = options.dir.canonicalize()?;
     let token_file = dir.join("azure-identity-token");
     fs::write(dir.join("ca.pem"), emulator.ca_pem())?;
+    fs::write(dir.join("token-proxy-ca.pem"), emulator.token_proxy_ca_pem())?;
     write_token(&emulator, &options, &token_file)?;
-    announce(&emulator, &options, &dir, &token_file)?;
+    let environment = environment(&emulator, &options, &dir, &token_file)?;
+    announce(&emulator, &options, &dir, &environment)?;
 
     runtime.block_on(async {
         // The kubelet renews at 80 % of the lifetime too.
@@ -130,22 +201,78 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Replaces the token file at once, so that no reader sees half a token.
 fn write_token(emulator: &Emulator, options: &Options, file: &Path) -> Result<(), Box<dyn Error>> {
     let lifetime = i64::try_from(options.federated_lifetime.as_secs())?;
-    let assertion = Assertion { subject: options.subject.clone(), lifetime, ..Assertion::default() };
+    let audience = match options.platform {
+        Platform::TokenProxy => IDENTITY_BINDING_AUDIENCE,
+        _ => DEFAULT_AUDIENCE,
+    };
+    let assertion =
+        Assertion { subject: options.subject.clone(), audience: audience.to_owned(), lifetime, ..Assertion::default() };
     let fresh = file.with_extension("new");
     fs::write(&fresh, emulator.federated_token(&assertion))?;
     Ok(fs::rename(fresh, file)?)
 }
 
-/// Prints what the workload-identity webhook would set, then where everything is; the last line is `EMULATOR_READY`.
-fn announce(emulator: &Emulator, options: &Options, dir: &Path, token_file: &Path) -> io::Result<()> {
+/// What the platform would set; credentials it hands out as files are written to the directory.
+fn environment(
+    emulator: &Emulator,
+    options: &Options,
+    dir: &Path,
+    token_file: &Path,
+) -> Result<Environment, Box<dyn Error>> {
+    let of_client = |name, value: String| {
+        Environment::from([
+            ("AZURE_TENANT_ID", DEFAULT_TENANT.to_owned()),
+            ("AZURE_CLIENT_ID", DEFAULT_CLIENT.to_owned()),
+            ("AZURE_AUTHORITY_HOST", emulator.authority()),
+            (name, value),
+        ])
+    };
+    let of_pod = || of_client("AZURE_FEDERATED_TOKEN_FILE", token_file.display().to_string());
+    Ok(match options.platform {
+        Platform::WorkloadIdentity => of_pod(),
+        Platform::TokenProxy => {
+            let mut environment = emulator.token_proxy_environment(&dir.join("token-proxy-ca.pem"));
+            environment.extend(of_pod());
+            environment
+        }
+        Platform::Imds => emulator.imds_environment(),
+        Platform::AppService => emulator.app_service_environment(),
+        Platform::AzureMl => emulator.azure_ml_environment(),
+        Platform::ClientSecret => {
+            emulator.add_client_secret(DEFAULT_TENANT, DEFAULT_CLIENT, CLIENT_SECRET);
+            of_client("AZURE_CLIENT_SECRET", CLIENT_SECRET.to_owned())
+        }
+        Platform::ClientCertificate => {
+            let file = dir.join("client.pem");
+            fs::write(&file, emulator.make_client_certificate(DEFAULT_TENANT, DEFAULT_CLIENT)?)?;
+            of_client("AZURE_CLIENT_CERTIFICATE_PATH", file.display().to_string())
+        }
+    })
+}
+
+/// Prints what the platform would set, then where everything is; the last line is `EMULATOR_READY`.
+fn announce(emulator: &Emulator, options: &Options, dir: &Path, environment: &Environment) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    writeln!(out, "AZURE_TENANT_ID={DEFAULT_TENANT}")?;
-    writeln!(out, "AZURE_CLIENT_ID={DEFAULT_CLIENT}")?;
-    writeln!(out, "AZURE_FEDERATED_TOKEN_FILE={}", token_file.display())?;
-    writeln!(out, "AZURE_AUTHORITY_HOST={}", emulator.authority())?;
+    for (name, value) in environment {
+        writeln!(out, "{name}={value}")?;
+    }
     writeln!(out, "EMULATOR_CA_FILE={}", dir.join("ca.pem").display())?;
     writeln!(out, "EMULATOR_ENTRA_ADDRESS={}", emulator.address(Service::Entra))?;
     writeln!(out, "EMULATOR_VAULT_ADDRESS={}", emulator.address(Service::Vault))?;
+    writeln!(out, "EMULATOR_RESOURCE_MANAGER_ADDRESS={}", emulator.address(Service::ResourceManager))?;
+    writeln!(out, "EMULATOR_TOKEN_PROXY_CA_FILE={}", dir.join("token-proxy-ca.pem").display())?;
+    writeln!(out, "EMULATOR_AUTHORITY={}", emulator.authority())?;
+    writeln!(out, "EMULATOR_MANAGEMENT_URL={}", emulator.management_url())?;
+    for name in &options.identities {
+        let identity = ManagedIdentity::user_assigned(name);
+        writeln!(out, "EMULATOR_IDENTITY={name} {}", identity.client_id)?;
+        emulator.trust(&identity.client_id);
+        emulator.add_managed_identity(identity);
+    }
+    let workspaces: BTreeSet<&str> = options.connections.iter().map(|connection| connection.vault.as_str()).collect();
+    for workspace in workspaces {
+        writeln!(out, "EMULATOR_WORKSPACE={}", Workspace::from(workspace).id())?;
+    }
     let vaults: BTreeSet<&String> =
         options.vaults.iter().chain(options.secrets.iter().map(|secret| &secret.vault)).collect();
     for vault in vaults {

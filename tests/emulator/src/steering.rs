@@ -30,16 +30,13 @@ impl Emulator {
 
     /// Registers the first certificate of a PEM text with a client, which comes to exist with it; its key must be RSA.
     pub fn add_client_certificate(&self, tenant: &str, client: &str, pem: &str) -> Result<(), Error> {
-        let certificate = ClientCertificate::read(pem)?;
-        self.world().directory.with(|directory| directory.add_certificate(tenant, client, certificate));
+        self.world().register_certificate(tenant, client, ClientCertificate::read(pem)?);
         Ok(())
     }
 
     /// Makes a certificate, registers it with a client, and gives it with its key in PEM.
     pub fn make_client_certificate(&self, tenant: &str, client: &str) -> Result<String, Error> {
-        let (certificate, pem) = ClientCertificate::make(client)?;
-        self.world().directory.with(|directory| directory.add_certificate(tenant, client, certificate));
-        Ok(pem)
+        self.world().make_certificate(tenant, client)
     }
 
     /// Assigns a managed identity besides the others; it may read nothing until allowed to.
@@ -56,6 +53,11 @@ impl Emulator {
     #[expect(clippy::expect_used, reason = "signing with a key made at start fails for want of memory only")]
     pub fn federated_token(&self, assertion: &Assertion) -> String {
         self.world().cluster.mint(assertion).expect("the cluster's key signs")
+    }
+
+    /// Lets a client do everything in all vaults and workspaces.
+    pub fn trust(&self, client: &str) {
+        self.world().trust(client);
     }
 
     /// Lets a client do something in a vault, or with one object of it only.

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 
 use crate::certificates::Certificates;
 use crate::clock::{self, Clock};
-use crate::entra::{AccessTokens, Cluster, Directory, bare};
+use crate::entra::{AccessTokens, ClientCertificate, Cluster, Directory, bare};
 use crate::fault::Faults;
 use crate::guarded::Guarded;
 use crate::log::Log;
@@ -154,6 +154,23 @@ impl World {
     pub(crate) fn in_known_vault(&self, vault: &str, work: impl FnOnce(&mut Vault, i64) -> bool) -> bool {
         let now = self.clock.now();
         self.vaults.with(|vaults| vaults.find_mut(vault).is_some_and(|vault| work(vault, now)))
+    }
+
+    pub(crate) fn register_certificate(&self, tenant: &str, client: &str, certificate: ClientCertificate) {
+        self.directory.with(|directory| directory.add_certificate(tenant, client, certificate));
+    }
+
+    /// Makes a certificate, registers it with a client, and gives it with its key in PEM.
+    pub(crate) fn make_certificate(&self, tenant: &str, client: &str) -> Result<String, Error> {
+        let (certificate, pem) = ClientCertificate::make(client)?;
+        self.register_certificate(tenant, client, certificate);
+        Ok(pem)
+    }
+
+    /// Lets a client do everything in all vaults and workspaces.
+    pub(crate) fn trust(&self, client: &str) {
+        self.rules.with(|rules| rules.trust(client));
+        self.connection_rules.with(|rules| rules.trust(client));
     }
 
     /// Base URL of the resource manager, without a slash at the end.

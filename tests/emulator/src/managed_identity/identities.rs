@@ -1,6 +1,6 @@
 //! The managed identities assigned to whatever runs here.
 
-use serde::Deserialize;
+use serde::Serialize;
 
 use crate::{DEFAULT_TENANT, random};
 
@@ -12,8 +12,7 @@ pub const DEFAULT_SYSTEM_OBJECT: &str = "66666666-6666-4666-8666-666666666666";
 const SUBSCRIPTION: &str = "44444444-4444-4444-8444-444444444444";
 
 /// A managed identity under its three names.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ManagedIdentity {
     /// The tenant it is in.
     pub tenant: String,
@@ -47,13 +46,6 @@ impl ManagedIdentity {
                  userAssignedIdentities/{name}"
             ),
         }
-    }
-}
-
-/// A user-assigned identity without a name to know it by, for what a test leaves out.
-impl Default for ManagedIdentity {
-    fn default() -> Self {
-        Self::user_assigned("identity")
     }
 }
 

@@ -1,6 +1,6 @@
 //! The control port, as curl would use it.
 
-use keyferry_emulator::{DEFAULT_TENANT, Settings};
+use keyferry_emulator::{DEFAULT_TENANT, Settings, Workspace};
 use reqwest::Method;
 use serde_json::{Value, json as value};
 
@@ -98,4 +98,53 @@ fn an_order_that_makes_no_sense_is_refused_with_the_reason() {
     assert_eq!(status, 400);
     assert!(body["error"].as_str().unwrap().contains("moon"));
     assert_eq!(order(&rig, Method::GET, "/nothing", "").0, 404);
+}
+
+#[test]
+fn connections_come_and_go() {
+    let rig = rig();
+    assert_eq!(order(&rig, Method::PUT, "/workspaces/ws/connections/aoai", "key").0, 200);
+    let spec = r#"{"name":"db","auth_type":"UsernamePassword","credentials":{"username":"u","password":"p"}}"#;
+    assert_eq!(order(&rig, Method::POST, "/workspaces/ws/connections", spec).0, 200);
+    let token = rig.token_with(&[("scope", "https://management.localhost/.default")]);
+    let path = format!("{}/connections/db/listsecrets?api-version=2024-04-01", Workspace::from("ws").id());
+    let listed = || {
+        let request = rig.client.post(format!("{}{path}", rig.emulator.management_url())).bearer_auth(&token);
+        request.header("content-length", "0").send().unwrap()
+    };
+    assert_eq!(json(listed())["properties"]["credentials"]["password"], "p");
+    let gone = order(&rig, Method::DELETE, "/workspaces/ws/connections/db", "");
+    assert_eq!(gone, (200, value!({"deleted": true})));
+    assert_eq!(listed().status(), 404);
+}
+
+#[test]
+fn identities_and_credentials_are_handed_out() {
+    let rig = rig();
+    rig.emulator.put_secret("demo", "a", "1");
+    let (_, environments) = order(&rig, Method::GET, "/environments", "");
+    let app_service = &environments["app_service"];
+    let (_, identity) = order(&rig, Method::PUT, "/identities/app", "");
+    let (endpoint, client) =
+        (app_service["IDENTITY_ENDPOINT"].as_str().unwrap(), identity["client_id"].as_str().unwrap());
+    let url = format!("{endpoint}?api-version=2019-08-01&resource=https://vault.localhost&client_id={client}");
+    let header = app_service["IDENTITY_HEADER"].as_str().unwrap();
+    let token = json(rig.client.get(url).header("X-IDENTITY-HEADER", header).send().unwrap());
+    let token = token["access_token"].as_str().unwrap();
+    assert_eq!(rig.get(&format!("/secrets/a?{API}"), token).status(), 200, "it is trusted");
+    order(&rig, Method::PUT, "/clients/someone/secret", "s3cret");
+    let changes = [("client_id", "someone"), ("client_secret", "s3cret"), ("client_assertion", "")];
+    assert_eq!(rig.get(&format!("/secrets/a?{API}"), &rig.token_with(&changes)).status(), 403);
+    order(&rig, Method::PUT, "/clients/someone/trust", "");
+    assert_eq!(rig.get(&format!("/secrets/a?{API}"), &rig.token_with(&changes)).status(), 200);
+    let (_, made) = order(&rig, Method::POST, "/clients/someone/certificate", "");
+    assert!(made["pem"].as_str().unwrap().contains("BEGIN CERTIFICATE"));
+    order(&rig, Method::POST, "/tokens/lifetime", r#"{"audience":"https://vault.localhost","seconds":7}"#);
+    assert_eq!(json(rig.ask_entra(DEFAULT_TENANT, &[]))["expires_in"], 7);
+    let ca = || order(&rig, Method::GET, "/environments", "").1["token_proxy"]["AZURE_KUBERNETES_CA_DATA"].clone();
+    let old = ca();
+    let (_, renewed) = order(&rig, Method::POST, "/token-proxy/ca", "");
+    assert_eq!(ca(), renewed["pem"]);
+    assert_ne!(ca(), old);
+    assert_eq!(order(&rig, Method::POST, "/stop", r#"{"service":"azure_ml"}"#).0, 200);
 }
