@@ -12,12 +12,13 @@ clippy:
 test:
     cargo test --workspace --locked
 
-# The official Python SDK reads from the emulator: proof that it is honest.
+# The official Python SDK signs in to the emulator and reads from it: proof that it is honest.
 python:
     cargo build --locked -p keyferry-emulator
     python3 -m venv target/python
     target/python/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
     target/python/bin/python tests/python/read_with_the_official_sdk.py target/debug/keyferry-emulator
+    target/python/bin/python tests/python/sign_in_with_the_official_sdk.py target/debug/keyferry-emulator
 
 # Licences, advisories, sources and duplicates of what is linked (cargo install cargo-deny).
 deny:

@@ -117,8 +117,8 @@ fn claims_of(jwt: &Jwt<'_>) -> Option<Claims> {
         issuer: text("iss")?,
         subject: text("sub")?,
         audiences: jwt.audiences(),
-        not_before: jwt.claims["nbf"].as_i64()?,
-        expires: jwt.claims["exp"].as_i64()?,
+        not_before: jwt.time("nbf")?,
+        expires: jwt.time("exp")?,
     })
 }
 

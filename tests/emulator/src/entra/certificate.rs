@@ -76,8 +76,8 @@ pub(crate) fn check(
     if !jwt.audiences().iter().any(|audience| audience == endpoint) {
         return Err(EntraRefusal::another_endpoint());
     }
-    let from = jwt.claims["nbf"].as_i64().unwrap_or(i64::MIN);
-    let until = jwt.claims["exp"].as_i64().ok_or_else(EntraRefusal::malformed_assertion)?;
+    let from = jwt.time("nbf").unwrap_or(i64::MIN);
+    let until = jwt.time("exp").ok_or_else(EntraRefusal::malformed_assertion)?;
     if now < from || now >= until {
         return Err(EntraRefusal::outside_its_time(now, from.max(0), until));
     }

@@ -28,6 +28,13 @@ impl<'a> Jwt<'a> {
         })
     }
 
+    /// A time in Unix seconds, which a client may also write with a fraction.
+    pub(crate) fn time(&self, name: &str) -> Option<i64> {
+        let value = &self.claims[name];
+        #[expect(clippy::cast_possible_truncation, reason = "a fraction of a second does not matter here")]
+        value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64))
+    }
+
     /// The audiences, of which a token may have one or several.
     pub(crate) fn audiences(&self) -> Vec<String> {
         match &self.claims["aud"] {
