@@ -219,6 +219,7 @@ fn a_vault_whose_name_does_not_resolve() {
     let world = World::new();
     let local = world.root.path().join("local");
     fs::write(&local, "fine").unwrap();
+    world.emulator.add_audience("https://vault.keyferry-test.invalid");
     let config = format!(
         "cloud: {{authorityHost: \"{}\", vaultSuffix: vault.keyferry-test.invalid}}\ntls: {{caFile: {}}}\n\
          files: {{dir: {}}}\nsecrets:\n  good: file:{}\n  \

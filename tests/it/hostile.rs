@@ -462,6 +462,7 @@ fn a_proxy_gets_nothing_that_stays_on_the_machine() {
     }
     assert_eq!(trap.caught().len(), 0);
     // What is elsewhere goes through it, and all that the proxy learns is where to.
+    world.emulator.add_audience("https://vault.keyferry-test.invalid");
     let config = format!(
         "cloud: {{authorityHost: \"{}\", vaultSuffix: vault.keyferry-test.invalid}}\ntls: {{caFile: {}}}\n\
          files: {{dir: {}}}\nsecrets: {{bad: 'keyvault:https://elsewhere.vault.keyferry-test.invalid/secrets/bad'}}\n",

@@ -20,7 +20,7 @@ pub use directory::{
 
 pub(crate) use access_token::AccessTokens;
 pub(crate) use assertion::Cluster;
-pub(crate) use audience::{bare, is_known_audience};
+pub(crate) use audience::{Audiences, bare};
 pub(crate) use certificate::ClientCertificate;
 pub(crate) use directory::Directory;
 pub(crate) use grant::TokenRequest;

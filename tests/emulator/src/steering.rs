@@ -18,6 +18,11 @@ impl Emulator {
         self.world().directory.with(|directory| directory.add(app));
     }
 
+    /// Makes an audience known, besides those of the emulator's services and of Azure, so that tokens can be had for it.
+    pub fn add_audience(&self, audience: &str) {
+        self.world().audiences.with(|audiences| audiences.add(audience));
+    }
+
     /// Gives a client a secret besides those it has; the client comes to exist with it.
     pub fn add_client_secret(&self, tenant: &str, client: &str, secret: &str) {
         self.world().directory.with(|directory| directory.add_secret(tenant, client, secret));

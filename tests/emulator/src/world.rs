@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 
 use crate::certificates::Certificates;
 use crate::clock::{self, Clock};
-use crate::entra::{AccessTokens, ClientCertificate, Cluster, Directory, bare};
+use crate::entra::{AccessTokens, Audiences, ClientCertificate, Cluster, Directory, bare};
 use crate::fault::Faults;
 use crate::guarded::Guarded;
 use crate::log::Log;
@@ -32,6 +32,7 @@ pub(crate) struct World {
     pub(crate) clock: Clock,
     pub(crate) cluster: Cluster,
     pub(crate) directory: Guarded<Directory>,
+    pub(crate) audiences: Guarded<Audiences>,
     pub(crate) access_tokens: Guarded<AccessTokens>,
     pub(crate) identities: Guarded<Identities>,
     pub(crate) vaults: Guarded<Vaults>,
@@ -72,6 +73,7 @@ impl World {
             clock: Clock::default(),
             cluster: Cluster::new()?,
             directory: Guarded::new(Directory::with_default_app()),
+            audiences: Guarded::default(),
             access_tokens: Guarded::default(),
             identities: Guarded::new(Identities::with_system_assigned()),
             vaults: Guarded::default(),
@@ -165,6 +167,10 @@ impl World {
         let (certificate, pem) = ClientCertificate::make(client)?;
         self.register_certificate(tenant, client, certificate);
         Ok(pem)
+    }
+
+    pub(crate) fn knows_audience(&self, audience: &str) -> bool {
+        self.audiences.with(|audiences| audiences.know(audience))
     }
 
     /// Lets a client do everything in all vaults and workspaces.

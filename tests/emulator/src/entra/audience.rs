@@ -17,9 +17,20 @@ const KNOWN: &[&str] = &[
     "https://ai.azure.com",
 ];
 
-/// Whether a token can be had for this audience; a slash at the end and the case of letters do not matter.
-pub(crate) fn is_known_audience(audience: &str) -> bool {
-    KNOWN.iter().any(|known| bare(known).eq_ignore_ascii_case(bare(audience)))
+/// The audiences a test has added.
+#[derive(Debug, Default)]
+pub(crate) struct Audiences(Vec<String>);
+
+impl Audiences {
+    pub(crate) fn add(&mut self, audience: &str) {
+        self.0.push(audience.to_owned());
+    }
+
+    /// Whether a token can be had for this audience; a slash at the end and the case of letters do not matter.
+    pub(crate) fn know(&self, audience: &str) -> bool {
+        let added = self.0.iter().map(String::as_str);
+        KNOWN.iter().copied().chain(added).any(|known| bare(known).eq_ignore_ascii_case(bare(audience)))
+    }
 }
 
 /// An audience without the slash it may end in.
@@ -34,10 +45,13 @@ mod tests {
     #[test]
     fn an_audience_is_known_with_and_without_a_slash() {
         for known in ["https://vault.localhost", "https://vault.localhost/", "https://MANAGEMENT.localhost"] {
-            assert!(is_known_audience(known), "{known}");
+            assert!(Audiences::default().know(known), "{known}");
         }
         for unknown in ["https://vault.localhost//", "https://demo.vault.localhost", "vault.localhost", ""] {
-            assert!(!is_known_audience(unknown), "{unknown}");
+            assert!(!Audiences::default().know(unknown), "{unknown}");
         }
+        let mut audiences = Audiences::default();
+        audiences.add("https://own.example");
+        assert!(audiences.know("https://own.example/"));
     }
 }

@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::{Issued, SelectedBy, issue, parameter, selected};
 use crate::answer::{self, Answer};
-use crate::entra::is_known_audience;
 use crate::exchange::Arrived;
 use crate::world::World;
 
@@ -56,7 +55,7 @@ fn considered(world: &World, arrived: &Arrived) -> Result<Issued, (StatusCode, &
         None => identities.system_assigned.clone(),
     });
     let identity = identity.ok_or((StatusCode::BAD_REQUEST, "Unable to load the proper Managed Identity."))?;
-    if !is_known_audience(&resource) {
+    if !world.knows_audience(&resource) {
         return Err((StatusCode::BAD_REQUEST, "AADSTS500011: The resource principal was not found in the tenant."));
     }
     Ok(issue(world, arrived, identity, resource))

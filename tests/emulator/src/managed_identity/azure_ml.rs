@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use super::{Issued, SelectedBy, issue, parameter, selected};
 use crate::answer::{self, Answer};
-use crate::entra::is_known_audience;
 use crate::exchange::Arrived;
 use crate::world::World;
 
@@ -62,7 +61,7 @@ fn considered(world: &World, arrived: &Arrived) -> Result<Issued, Refused> {
         None => identities.system_assigned.clone().or_else(|| identities.only_user_assigned()),
     });
     let identity = identity.ok_or(Refused::BadRequest("Identity not found"))?;
-    if !is_known_audience(&resource) || resource.contains(|letter: char| letter.is_ascii_uppercase()) {
+    if !world.knows_audience(&resource) || resource.contains(|letter: char| letter.is_ascii_uppercase()) {
         return Err(Refused::BadRequest("AADSTS500011: The resource principal was not found in the tenant."));
     }
     Ok(issue(world, arrived, identity, resource))

@@ -5,9 +5,9 @@ use serde::Serialize;
 use crate::{DEFAULT_TENANT, random};
 
 /// The client id of the system-assigned identity that exists from the start.
-pub const DEFAULT_SYSTEM_IDENTITY: &str = "55555555-5555-4555-8555-555555555555";
+pub const DEFAULT_SYSTEM_IDENTITY: &str = "5a5a5a5a-5a5a-4a5a-8a5a-5a5a5a5a5a5a";
 /// The object id of the system-assigned identity that exists from the start.
-pub const DEFAULT_SYSTEM_OBJECT: &str = "66666666-6666-4666-8666-666666666666";
+pub const DEFAULT_SYSTEM_OBJECT: &str = "6a6a6a6a-6a6a-4a6a-8a6a-6a6a6a6a6a6a";
 
 const SUBSCRIPTION: &str = "44444444-4444-4444-8444-444444444444";
 

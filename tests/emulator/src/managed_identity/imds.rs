@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::{Issued, ManagedIdentity, SelectedBy, issue, parameter, selected};
 use crate::answer::{self, Answer};
-use crate::entra::is_known_audience;
 use crate::exchange::Arrived;
 use crate::world::World;
 
@@ -66,7 +65,7 @@ fn considered(world: &World, arrived: &Arrived) -> Result<Issued, Refused> {
     parameter(arrived, "api-version").ok_or_else(|| missing("api-version"))?;
     let resource = parameter(arrived, "resource").ok_or_else(|| missing("resource"))?;
     let identity = identity(world, arrived)?;
-    if !is_known_audience(&resource) {
+    if !world.knows_audience(&resource) {
         let description = format!(
             "AADSTS500011: The resource principal named {resource} was not found in the tenant named {}.",
             identity.tenant

@@ -112,6 +112,8 @@ fn a_token_is_for_one_resource_that_the_tenant_knows() {
     );
     let unknown = json(ask("https://demo.vault.localhost/.default"));
     assert_eq!((&unknown["error"], &unknown["error_codes"][0]), (&"invalid_resource".into(), &500_011.into()));
+    rig.emulator.add_audience("https://demo.vault.localhost");
+    assert_eq!(ask("https://demo.vault.localhost/.default").status(), 200);
     assert_eq!(code(ask("https://vault.localhost/.default https://management.localhost/.default")), 700_022);
 }
 
