@@ -13,6 +13,9 @@ use crate::reference::{IdentityName, Object};
 
 /// What to do about the failure of an object.
 pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
+    if let Some(advice) = sign_in::on_audience(failure) {
+        return advice;
+    }
     match object {
         Object::File(path) => on_file(failure, &path.display().to_string()),
         Object::Token { identity, .. } => sign_in::on(failure, &Who::new(identity, identities)),

@@ -24,6 +24,24 @@ pub(super) fn on(failure: &Failure, who: &Who<'_>) -> String {
     })
 }
 
+/// What to do when nobody gives tokens for what was asked for.
+pub(super) fn on_audience(failure: &Failure) -> Option<String> {
+    let is_unknown = matches!(
+        failure.code.as_str(),
+        "AADSTS70011"
+            | "AADSTS700022"
+            | "AADSTS500011"
+            | "imds-invalid-resource"
+            | "identity-endpoint-invalid-resource"
+            | "msi-endpoint-invalid-resource"
+    );
+    is_unknown.then(|| {
+        "tokens are for one service of the cloud: correct the scope of the reference, or set 'cloud' to the vault's; \
+         compare with: az cloud show --query suffixes.keyvaultDns"
+            .to_owned()
+    })
+}
+
 /// What Entra says to whatever signs in there with a credential of its own, and what is in the way to it.
 fn on_entra(code: &str, who: &Who<'_>) -> Option<String> {
     let Who { called, assignee, tenant, .. } = who;
@@ -35,11 +53,6 @@ fn on_entra(code: &str, who: &Who<'_>) -> Option<String> {
             format!(
                 "there is no tenant {tenant} in this cloud; look with: az account show --query tenantId --output tsv"
             )
-        }
-        "AADSTS70011" | "AADSTS700022" | "AADSTS500011" => {
-            "Entra knows no service by the vault's audience: set 'cloud' to the vault's; compare with: az cloud show \
-             --query suffixes.keyvaultDns"
-                .to_owned()
         }
         "AADSTS50196" => {
             format!(
@@ -193,11 +206,6 @@ fn on_managed(code: &str, who: &Who<'_>) -> Option<String> {
         "imds-http-400" => format!("IMDS refuses the request for {called}: az identity list --query \"[].clientId\""),
         "imds-http-401" | "imds-http-403" => {
             "IMDS does not let this pod in: an IMDS restriction or a proxy of the node refuses it; use workload identity"
-                .to_owned()
-        }
-        "imds-invalid-resource" | "identity-endpoint-invalid-resource" | "msi-endpoint-invalid-resource" => {
-            "the platform knows no service by the vault's audience: set 'cloud' to the vault's; compare with: az cloud \
-             show --query suffixes.keyvaultDns"
                 .to_owned()
         }
         "identity-endpoint-unreachable" => "the platform's endpoint (IDENTITY_ENDPOINT) must be reachable in the \

@@ -100,6 +100,16 @@ fn seconds(value: &Value) -> Option<u64> {
     (number > 0).then(|| number.min(LONGEST_LIFE))
 }
 
+/// Nobody gives tokens for what was asked for. That is the trouble of whoever asked: other audiences are not in doubt.
+pub(super) fn no_such_audience(code: Code) -> Failure {
+    Failure::new(Blame::Object, Kind::Misconfigured, code).because("there is no service of this audience")
+}
+
+/// Whether it is that trouble, and not one of signing in.
+pub(super) fn is_about_the_audience(failure: &Failure) -> bool {
+    failure.blame == Blame::Object && failure.kind == Kind::Misconfigured
+}
+
 /// Entra's code in a text of somebody who has asked it.
 pub(super) fn code_in(text: &str) -> Option<Code> {
     let (_, rest) = text.split_once("AADSTS")?;
@@ -119,7 +129,8 @@ fn refused(status: u16, headers: &Headers, body: &[u8], clock: &Clock) -> Failur
     let kind = match (aadsts, status) {
         (Some(50196 | 90055), _) | (_, 429) => Kind::Throttled,
         (Some(90006 | 90012 | 90024 | 90033 | 90090 | 90061), _) | (_, 408 | 500..=599) => Kind::Outage,
-        (Some(70011 | 500_011 | 700_016 | 700_022 | 90002 | 900_023), _) => Kind::Misconfigured,
+        (Some(700_016 | 90002 | 900_023), _) => Kind::Misconfigured,
+        (Some(70011 | 500_011 | 700_022), _) => return no_such_audience(code),
         (Some(_), _) | (None, 400 | 401) => Kind::Denied,
         _ => Kind::Outage,
     };

@@ -24,8 +24,8 @@ use crate::moment::{Clock, UnixTime};
 use crate::secret::SecretValue;
 
 pub(super) const NOT_INSTALLED: &str = "az-not-installed";
-/// A cold start of `az` takes seconds, and it may have to ask Entra.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A cold start of `az` takes seconds, and it may have to ask Entra; shorter than a whole attempt.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// It has closed its pipes and is about to end.
 const ENDS_SOON: Duration = Duration::from_millis(10);
 const LONGEST_OUTPUT: u64 = 256 << 10;
@@ -105,7 +105,7 @@ struct Running {
 impl Running {
     async fn within(&mut self, patience: Duration) -> Result<Output, Failure> {
         let output = timeout(patience, self.output()).await.map_err(|_| {
-            failure(Kind::Outage, "az-timeout").because("the Azure CLI gave no token within 20 seconds and was ended")
+            failure(Kind::Outage, "az-timeout").because("the Azure CLI gave no token within 15 seconds and was ended")
         })?;
         output.map_err(|_| failure(Kind::Outage, "az-failed"))
     }

@@ -9,7 +9,7 @@ use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 
 use crate::azure::answer;
-use crate::azure::entra::ReadAnswers;
+use crate::azure::entra::{ReadAnswers, is_about_the_audience};
 use crate::azure::tokens::Token;
 use crate::config::cloud::Cloud;
 use crate::failure::Blame;
@@ -36,7 +36,10 @@ pub(super) async fn token<C: TokenCredential>(
     scope: &str,
     clock: &Clock,
 ) -> Result<Token, crate::failure::Failure> {
-    let blamed = |error: Error| answer::failure_in(&error).blamed_on(Blame::Identity);
+    let blamed = |error: Error| match answer::failure_in(&error) {
+        failure if is_about_the_audience(&failure) => failure,
+        failure => failure.blamed_on(Blame::Identity),
+    };
     let token = credential.map_err(blamed)?.get_token(&[scope], None).await.map_err(blamed)?;
     let now = clock();
     let ends = u64::try_from(token.expires_on.unix_timestamp()).ok().and_then(UnixTime::from_seconds);

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::expiry;
 use super::nearby::Nearby;
 use crate::azure::answer::retry_after;
-use crate::azure::entra::code_in;
+use crate::azure::entra::{code_in, no_such_audience};
 use crate::azure::tokens::{Exchange, Token};
 use crate::azure::transport::{Settings, WHOLE_REQUEST};
 use crate::config::identity::{IDENTITY_HEADER, MSI_SECRET, Platform, Which};
@@ -155,7 +155,7 @@ impl Managed {
                 failure.because("several managed identities are assigned here, and none is chosen")
             }
             400 if refused.error.as_deref() == Some("invalid_resource") || says("AADSTS500011") => {
-                self.failure(Kind::Misconfigured, "invalid-resource")
+                no_such_audience(self.failure(Kind::Misconfigured, "invalid-resource").code)
             }
             400 => match code_in(text) {
                 Some(code) => Failure::new(Blame::Identity, Kind::Denied, code),

@@ -9,7 +9,7 @@ use keyferry_emulator::{
 use serde_json::json;
 
 use super::{HASTY, PATIENT, Variables, assert_published, command, init, world, world_with};
-use crate::harness::{Running, Trap, World, at_once};
+use crate::harness::{Running, Trap, World, at_once, end};
 
 /// What the log says of the first token that a service gave.
 fn token_of(world: &World, service: Service) -> Option<String> {
@@ -267,4 +267,28 @@ fn a_token_that_the_vault_rejects_is_asked_for_anew() {
     world.emulator.revoke_tokens();
     running.wait_for("published generation 2", 1);
     assert_eq!(world.requests_to(Service::AppService).len(), 2);
+}
+
+#[test]
+fn an_audience_that_nobody_knows_is_its_own_secrets_trouble() {
+    let world = world();
+    let config = world.config(
+        "secrets:\n  a: keyvault:demo/secrets/a\n  token: {from: \"entra:https://unknown.example/.default\", file: token}\n",
+    );
+    let cases = [
+        ("AADSTS500011", world.environment()),
+        ("imds-invalid-resource", world.emulator.imds_environment()),
+        ("identity-endpoint-invalid-resource", world.emulator.app_service_environment()),
+        ("msi-endpoint-invalid-resource", world.emulator.azure_ml_environment()),
+    ];
+    for (code, variables) in cases {
+        let ended = end(command(&world, "", &variables, HASTY).env("KEYFERRY_CONFIG_YAML", &config));
+        ended.expect(
+            78,
+            &[&format!("misconfigured ({code}): there is no service of this audience"), "correct the scope"],
+        );
+        assert_eq!(world.read("a").as_deref(), Some("fine"), "{ended:#?}");
+        fs::remove_dir_all(world.out()).unwrap();
+        fs::create_dir(world.out()).unwrap();
+    }
 }
