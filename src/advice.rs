@@ -38,9 +38,14 @@ pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName
     }
 }
 
-/// As whom an object is asked for, in a message's words; nobody in particular for a file.
-pub fn asked_as(object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> Option<String> {
-    object.identity().map(|identity| Who::new(identity, identities).called)
+/// The failure of an object in words: what, as whom, and what to do about it.
+pub fn told(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
+    let advice = on(failure, object, identities);
+    let called = object.identity().map(|identity| Who::new(identity, identities).called);
+    match called.filter(|called| !advice.contains(called)) {
+        Some(called) => format!("{failure}; asked for as {called}; {advice}"),
+        None => format!("{failure}; {advice}"),
+    }
 }
 
 const CERTIFICATE: &str =

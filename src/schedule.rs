@@ -97,8 +97,13 @@ impl Schedule {
                 }
             })
             .collect();
+        for door in entries.iter().flat_map(|entry| &entry.doors) {
+            doors.get_mut(*door).map(Door::guard);
+        }
         if doors.iter().filter(|door| matches!(door.gate(), Gate::Host(_))).count() > 1 {
-            doors.iter_mut().for_each(|door| door.share(MOST_IN_FLIGHT_PER_HOST));
+            for door in &mut doors {
+                door.share(MOST_IN_FLIGHT_PER_HOST);
+            }
         }
         let due = |(number, entry): (usize, &Entry)| entry.due.map(|due| (due, number));
         let waiting = entries.iter().enumerate().filter_map(due).collect();
@@ -222,7 +227,7 @@ impl Schedule {
             door.left();
             match (failure.blame, door.gate()) {
                 (Blame::Identity, Gate::Identity(_)) | (Blame::Host, Gate::Host(_)) => {
-                    door.shut(number, failure, seed, now.tick)
+                    door.shut((number, ticket.object()), failure, seed, now.tick)
                 }
                 // Nobody got as far as the host: it is as unknown as before.
                 (Blame::Identity, Gate::Host(_)) => {

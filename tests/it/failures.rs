@@ -158,7 +158,7 @@ fn an_identity_that_is_not_there_cannot_mend_and_ends_at_once() {
     fs::write(&local, "fine").unwrap();
     let config =
         world.config(&format!("secrets:\n  good: file:{}\n  bad: keyvault:demo/secrets/bad\n", local.display()));
-    let mut command = world.keyferry(&config, &["init"]);
+    let mut command = world.keyferry(&config, &["init", "--log-format", "text"]);
     let ended = crate::harness::end(command.env("AZURE_TENANT_ID", stranger));
     assert_told(&ended, 77, &["AADSTS90002", stranger, "az account show"]);
     assert_eq!(world.read("good").as_deref(), Some("fine"));

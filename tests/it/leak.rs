@@ -454,8 +454,8 @@ secrets: {a: keyvault:demo/secrets/a, b: {from: keyvault:demo/secrets/b, propert
 
 #[test]
 fn a_federated_token_is_not_in_the_log() {
-    let mint = |world: &World, assertion: &Assertion| world.emulator.federated_token(assertion);
     type Spoil = fn(String) -> String;
+    let mint = |world: &World, assertion: &Assertion| world.emulator.federated_token(assertion);
     let as_it_is: Spoil = |token| token;
     let cases: &[(&str, Assertion, Spoil)] = &[
         ("AADSTS700024", Assertion { issued_at: -7200, ..Assertion::default() }, as_it_is),

@@ -29,7 +29,7 @@ impl Checker<'_> {
                     short = RawLongSecret { from: Some(from.clone()), ..RawLongSecret::default() };
                     (&short, &["secrets", name][..])
                 }
-                RawSecret::Long(long) => (long, &["secrets", name, "from"][..]),
+                RawSecret::Long(long) => (&**long, &["secrets", name, "from"][..]),
             };
             let object = self.object(from, long, raw, config, hosts_checked);
             let meant = self.secret(name, long, object, config);

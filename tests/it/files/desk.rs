@@ -96,7 +96,10 @@ pub(crate) fn try_publish(sink: &mut FilesSink, dir: &Path, files: &[(&str, &str
 }
 
 pub(crate) fn changed(published: &Published) -> Vec<&str> {
-    published.changed.iter().map(|path| path.to_str().unwrap()).collect()
+    let paths = published.changed.iter().chain(&published.removed);
+    let mut paths: Vec<&str> = paths.map(|path| path.to_str().unwrap()).collect();
+    paths.sort_unstable();
+    paths
 }
 
 pub(crate) fn assert_shows(dir: &Path, files: &[(&str, &str)]) {
