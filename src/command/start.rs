@@ -95,6 +95,14 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<
     for directory in &config.files {
         let mut sink = FilesSink::new(directory);
         sink.check().map_err(|error| Ended::new(Exit::CannotWrite, error.to_string()))?;
+        if process::may_be_swapped(&directory.dir) {
+            tracing::warn!(
+                dir = sink.name(),
+                "{} is a tmpfs that this machine may write to its swap: switch swap off on the node, or mount the tmpfs \
+                 with the option noswap",
+                sink.name()
+            );
+        }
         sinks.push(Box::new(sink));
     }
     let clock = clock::system();
