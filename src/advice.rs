@@ -3,6 +3,7 @@
 //! Pure. Knows Azure's codes and roles (facts: Key Vault REST error codes, Entra AADSTS codes).
 
 mod connection;
+mod kept;
 mod sign_in;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use crate::config::identity::{ClientCertificate, ClientSecret, Identity, Which, Workload};
 use crate::failure::{Blame, Failure, Kind};
 use crate::reference::{IdentityName, Object};
+use kept::Kept;
 
 /// What to do about the failure of an object.
 pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
@@ -26,13 +28,15 @@ pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName
                 Blame::Host | Blame::Object => connection::on(failure, workspace, name, &who),
             }
         }
-        Object::Vault { identity, vault, name, .. } => {
+        Object::Vault { collection, identity, vault, name, version } => {
             let vault = vault.0.split('.').next().unwrap_or_default();
             let who = Who::new(identity, identities);
             match failure.blame {
                 Blame::Identity => sign_in::on(failure, &who),
                 Blame::Host => on_vault(failure, vault, &who),
-                Blame::Object => on_secret(failure, vault, name.as_str(), &who),
+                Blame::Object => {
+                    kept::on(failure, &Kept { collection: *collection, vault, name, version: version.as_ref() }, &who)
+                }
             }
         }
     }
@@ -131,28 +135,6 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
             }
             _ => BY_ITSELF.to_owned(),
         },
-    }
-}
-
-fn on_secret(failure: &Failure, vault: &str, name: &str, who: &Who<'_>) -> String {
-    let Who { called, assignee, policy, .. } = who;
-    match (failure.kind, failure.code.as_str()) {
-        (Kind::Denied, "AccessDenied") => format!(
-            "give {called} the permission: az keyvault set-policy --name {vault} {policy} --secret-permissions get"
-        ),
-        (Kind::Denied, _) => format!(
-            "give {called} the role: az role assignment create --role \"Key Vault Secrets User\" --assignee {assignee} \
-             --scope \"$(az keyvault show --name {vault} --query id --output tsv)\" (it takes minutes to work)"
-        ),
-        (Kind::Missing, _) => format!(
-            "look for it: az keyvault secret list --vault-name {vault} --query \"[].name\" --output tsv; if it was deleted: \
-             az keyvault secret recover --vault-name {vault} --name {name}"
-        ),
-        (Kind::Disabled, _) => {
-            format!("switch it on: az keyvault secret set-attributes --vault-name {vault} --name {name} --enabled true")
-        }
-        (Kind::Content, _) => "correct the secret, or 'property' and 'decode' in the configuration".to_owned(),
-        _ => "it is tried again by itself".to_owned(),
     }
 }
 
