@@ -218,11 +218,13 @@ impl Schedule {
     pub fn failed(&mut self, ticket: &Ticket, failure: &Failure, now: Moment) -> Vec<GateChange> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
-        (entry.in_flight, entry.again) = (false, false);
+        entry.in_flight = false;
         entry.failures = entry.failures.saturating_add(1);
         let own = backoff::delay(failure, entry.failures, self.seed, ticket.entry);
+        // What failed may be older than the wish, and than what somebody has mended meanwhile.
+        let again = std::mem::take(&mut entry.again) && failure.blame == Blame::Object;
         let (doors, number, seed) = (entry.doors.clone(), ticket.entry, self.seed);
-        self.set_due(number, Some(later(now.tick, own)));
+        self.set_due(number, Some(if again { now.tick } else { later(now.tick, own) }));
         self.change(&doors, |door| {
             door.left();
             match (failure.blame, door.gate()) {
@@ -239,7 +241,7 @@ impl Schedule {
         })
     }
 
-    /// Somebody wants everything fresh: what waits for its slot is due now, and what is in flight as soon as it came. What
+    /// Somebody wants everything fresh: what waits for its slot is due now, and what is in flight as soon as it ended. What
     /// a gate holds back stays held back.
     pub fn refresh_now(&mut self, now: Instant) {
         // Whoever a shut gate has turned away last is not hurried to it again before the others: it may be his own trouble.

@@ -299,6 +299,19 @@ fn what_was_in_flight_when_somebody_wanted_it_fresh_is_asked_for_again() {
 }
 
 #[test]
+fn a_wish_outlives_the_failure_of_what_was_in_flight() {
+    let now = start();
+    let mut schedule = schedule([object("a", 0)], now);
+    let tickets = schedule.take_due(now.tick);
+    schedule.refresh_now(now.tick);
+    schedule.failed(&tickets[0], &fails(Blame::Object, Kind::Missing), now);
+    let again = schedule.take_due(now.tick);
+    assert_eq!(again.len(), 1, "somebody may have mended it meanwhile");
+    schedule.failed(&again[0], &fails(Blame::Object, Kind::Missing), now);
+    assert!(schedule.take_due(now.tick).is_empty(), "once");
+}
+
+#[test]
 fn what_stands_by_sleeps_until_it_is_needed() {
     let now = start();
     let standby = object("b", 0);
