@@ -161,13 +161,7 @@ pub(crate) fn identity(path: &Path) -> (u64, u64, i64, i64) {
 }
 
 /// Whether the test may change uids and mount; says so if it skips.
-pub(crate) fn root_or_skip() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("skipped: needs root");
-    }
-    root
-}
+pub(crate) use crate::harness::root_or_skip;
 
 /// This test binary again, running one ignored test as a process of its own.
 pub(crate) fn child(test: &str) -> Command {
