@@ -1,6 +1,8 @@
 //! Who goes first to a host goes alone, and still holds nobody up.
 
-use keyferry_emulator::{Fault, Misbehaviour, Service};
+use std::time::{Duration, Instant};
+
+use keyferry_emulator::{Fault, Misbehaviour, Service, Settings};
 
 use crate::harness::{World, until_holds};
 
@@ -38,4 +40,59 @@ fn a_first_answer_that_is_no_good_is_its_own_trouble() {
     assert!((1..20).all(|number| world.read(&format!("s{number:02}")).is_some()));
     let asked = world.requests_to(Service::Vault);
     assert_eq!(asked.iter().filter(|request| request.bearer && !request.path.contains("s00")).count(), 19);
+}
+
+/// So many secrets of a vault, by name.
+fn many(world: &World, vault: &str, count: usize) -> String {
+    let line = |number: usize| {
+        let name = format!("{vault}{number:02}");
+        world.emulator.put_secret(vault, &name, "value");
+        format!("  {name}: keyvault:{vault}/secrets/{name}\n")
+    };
+    (0..count).map(line).collect()
+}
+
+#[test]
+fn a_vault_whose_answers_stop_in_the_middle_costs_one_attempt_and_holds_nobody_up() {
+    let stalled = [
+        Fault::vault(Misbehaviour::StalledBody).of_vault("sick"),
+        Fault::vault(Misbehaviour::StalledBody).of_vault("sick").with_bearer(true),
+    ];
+    crate::harness::at_once(&stalled, |fault| {
+        let world = World::new();
+        // More than there are places in flight.
+        let (sick, well) = (many(&world, "sick", 150), many(&world, "well", 10));
+        let id = world.emulator.fault(fault.clone());
+        let config = format!(
+            "{}files: {{dir: {}}}\nrefresh: {{interval: 7d, settle: 0s}}\nsecrets:\n{sick}{well}",
+            world.preamble(&["sick", "well"]),
+            world.out().display()
+        );
+        let begun = Instant::now();
+        let agent = world.run(&config);
+        assert!(world.emulator.wait_until(Duration::from_secs(10), |log| {
+            log.iter().filter(|request| request.vault.as_deref() == Some("well") && request.bearer).count() >= 10
+        }));
+        until_holds(&world.out().join("well09"), "value");
+        println!("stalled bodies | the other vault after {:.1?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+        world.emulator.clear_fault(id);
+        until_holds(&world.out().join("sick149"), "value");
+        println!("stalled bodies | all after {:.1?}", begun.elapsed());
+        assert_eq!(agent.stop().0, Some(0));
+    });
+}
+
+#[test]
+fn an_http_1_1_host_that_hangs_gets_no_more_connections_than_one_that_does_not() {
+    let world = World::with(Settings { http2: false, ..Settings::default() });
+    let secrets = many(&world, "demo", 100);
+    let config = world.config(&format!("refresh: {{interval: 7d, settle: 0s}}\nsecrets:\n{secrets}"));
+    world.emulator.fault(Fault::vault(Misbehaviour::NeverAnswer).with_bearer(true));
+    let agent = world.run(&config);
+    agent.wait_for("failed", 1);
+    assert!(world.emulator.connections(Service::Vault) <= 33, "{}", world.emulator.connections(Service::Vault));
+    // Those who wait for a place do not all go after those who have failed.
+    assert!(world.bearers() <= 70, "{}", world.bearers());
+    assert_eq!(agent.stop().0, Some(0));
 }

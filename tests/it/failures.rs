@@ -529,3 +529,39 @@ fn an_identity_of_its_own_signs_in_beside_the_other() {
     world.init(&config, &[]).expect(0, &[]);
     assert_eq!(world.read("bad").as_deref(), Some("seen"));
 }
+
+#[test]
+fn a_token_file_that_appears_under_run_is_found_by_itself() {
+    let world = world();
+    fs::remove_file(world.token_file()).unwrap();
+    let running = world.run(&world.config("secrets: {good: keyvault:demo/secrets/good}\n"));
+    running.wait_for("token-file-missing", 1);
+    fs::write(world.token_file(), "").unwrap();
+    running.wait_for("token-file-empty", 1);
+    world.write_token(&Assertion::default());
+    until_holds(&world.out().join("good"), "fine");
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn the_configuration_says_how_long_init_tries() {
+    let world = world();
+    let config = world.config("startup: {timeout: 4s}\nsecrets: {bad: keyvault:demo/secrets/missing}\n");
+    let ended = world.init(&config, &[]);
+    ended.expect(69, &["secret bad", "SecretNotFound"]);
+    assert!((4..30).contains(&ended.took.as_secs()), "{ended:#?}");
+}
+
+#[test]
+fn what_somebody_has_changed_is_put_right_under_run_and_told() {
+    let world = world();
+    let config = "refresh: {interval: 1s, settle: 0s}\nsecrets: {good: keyvault:demo/secrets/good}\n";
+    let running = world.run(&world.config(config));
+    until_holds(&world.out().join("good"), "fine");
+    let file = fs::canonicalize(world.out().join("good")).unwrap();
+    fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    fs::write(&file, "planted").unwrap();
+    running.wait_for("was not as keyferry had left it", 1);
+    until_holds(&world.out().join("good"), "fine");
+    assert_eq!(running.stop().0, Some(0));
+}

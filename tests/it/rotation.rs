@@ -55,6 +55,8 @@ fn a_rotated_secret_arrives_by_the_interval_and_alone() {
     asked(&world, "a", 2);
     assert_eq!(generation(&world.out()), after, "nothing more has changed");
     agent.wait_for("published generation", 2);
+    // The line is written after the flip.
+    agent.wait_for("published generation", 2);
     assert_eq!(agent.count("published generation"), 2);
 }
 
@@ -90,6 +92,8 @@ fn two_that_rotate_together_arrive_in_one_generation() {
     eventually(SOON, look).expect("both arrive");
     let expected = [("a1", "b1"), ("a2", "b2")].map(|(a, b)| (a.to_owned(), b.to_owned()));
     assert_eq!(seen, BTreeSet::from(expected));
+    // The line is written after the flip.
+    agent.wait_for("published generation", 2);
     assert_eq!(agent.count("published generation"), 2);
 }
 
@@ -109,6 +113,8 @@ fn a_pinned_version_does_not_follow() {
     asked(&world, &format!("a/{version}"), 2);
     assert_eq!(world.read("pinned").as_deref(), Some("a1"));
     assert_eq!(identity(&world.out().join("pinned")), before);
+    // The line is written after the flip.
+    agent.wait_for("published generation", 2);
     assert_eq!(agent.count("published generation"), 2);
 }
 

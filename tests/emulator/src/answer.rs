@@ -43,6 +43,8 @@ enum Ending {
     ///
     /// To fail the body at once would let the failure overtake it: HTTP/2 drops what a reset stream has queued.
     Cut { connection: Arc<Connection>, leaving: Pin<Box<Sleep>> },
+    /// Something is missing and never comes.
+    Stalled,
 }
 
 impl Body {
@@ -86,6 +88,9 @@ impl http_body::Body for Body {
             connection.end();
             return Poll::Pending;
         }
+        if matches!(self.ending, Ending::Stalled) {
+            return Poll::Pending;
+        }
         Poll::Ready(None)
     }
 
@@ -96,7 +101,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match self.ending {
             Ending::Whole => SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum()),
-            Ending::Streamed | Ending::Cut { .. } => SizeHint::default(),
+            Ending::Streamed | Ending::Cut { .. } | Ending::Stalled => SizeHint::default(),
         }
     }
 }
@@ -168,11 +173,19 @@ pub(crate) fn set(answer: &mut Answer, name: &str, value: &str) {
 
 /// Announces the whole body but sends the first half of it.
 pub(crate) fn cut(answer: Answer, connection: &Arc<Connection>) -> Answer {
+    let leaving = Box::pin(tokio::time::sleep(LEAVING));
+    half(answer, Ending::Cut { connection: connection.clone(), leaving })
+}
+
+/// The same, and the rest never comes, on a connection that lives on.
+pub(crate) fn stalled(answer: Answer) -> Answer {
+    half(answer, Ending::Stalled)
+}
+
+fn half(answer: Answer, ending: Ending) -> Answer {
     let (mut parts, body) = answer.into_parts();
     let bytes = Bytes::from(body.bytes());
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(bytes.len()));
     let pieces = VecDeque::from([bytes.slice(..bytes.len() / 2)]);
-    let leaving = Box::pin(tokio::time::sleep(LEAVING));
-    let ending = Ending::Cut { connection: connection.clone(), leaving };
     Response::from_parts(parts, Body { pieces, ending })
 }

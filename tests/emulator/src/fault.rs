@@ -64,6 +64,8 @@ pub enum Misbehaviour {
     NoTls,
     /// The honest headers with half of the body, then the end.
     CutBody,
+    /// The honest headers with half of the body, then nothing; the connection lives on.
+    StalledBody,
     /// The connection is reset instead of an answer.
     Reset,
     /// 302 to another URL.

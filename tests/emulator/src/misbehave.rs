@@ -48,6 +48,7 @@ pub(crate) async fn misbehave(
         }
         Misbehaviour::NeverAnswer | Misbehaviour::NoTls => std::future::pending().await,
         Misbehaviour::CutBody => answer::cut(honest(world, arrived), connection),
+        Misbehaviour::StalledBody => answer::stalled(honest(world, arrived)),
         Misbehaviour::Reset => {
             connection.reset();
             std::future::pending().await

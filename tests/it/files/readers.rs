@@ -116,9 +116,13 @@ fn number_of(name: &str, value: &str) -> Option<u64> {
     number
 }
 
-/// Lets one publish come in between while somebody reads, and no second one: so much is promised to readers.
+/// The last generations are published at a pace: one comes in between while somebody reads, and no second one. So much is
+/// promised to readers, and then nothing is ever missing.
+const PACED: u64 = 5_000;
+
 #[derive(Default)]
 struct Pace {
+    strict: AtomicBool,
     begun: AtomicU64,
     done: AtomicU64,
     /// Which publish was done last when each reader began to read, and 0 while he does not.
@@ -126,10 +130,13 @@ struct Pace {
 }
 
 impl Pace {
-    fn read(&self, reader: usize, read: impl FnOnce()) {
+    fn read(&self, reader: usize, [loose, strict]: &mut [Seen; 2], read: impl FnOnce(&mut Seen)) {
+        let seen = if self.strict.load(Ordering::SeqCst) { strict } else { loose };
         self.since[reader].store(self.done.load(Ordering::SeqCst), Ordering::SeqCst);
-        read();
+        read(seen);
         self.since[reader].store(0, Ordering::SeqCst);
+        // On a machine with few cores the others have to come to it.
+        thread::yield_now();
     }
 
     /// Waits until whoever reads has begun after the publish before this one. False when `gone` tells that nobody will.
@@ -138,7 +145,7 @@ impl Pace {
             let since = since.load(Ordering::SeqCst);
             since != 0 && since + 1 < number
         };
-        while self.since.iter().any(is_behind) {
+        while self.strict.load(Ordering::SeqCst) && self.since.iter().any(is_behind) {
             if gone() {
                 return false;
             }
@@ -170,15 +177,15 @@ fn a_hundred_thousand_generations_show_no_reader_a_mixture() {
             .map(|number| {
                 let (stop, begun, dir, pace) = (&stop, &begun, desk.dir(), &pace);
                 scope.spawn(move || {
-                    let mut seen = Seen::default();
+                    let mut seen = [Seen::default(), Seen::default()];
                     let reader = Reader { dir, begun };
                     while !stop.load(Ordering::Relaxed) {
                         if number == 0 {
                             for name in NAMES {
-                                pace.read(number, || reader.file(name, &mut seen));
+                                pace.read(number, &mut seen, |seen| reader.file(name, seen));
                             }
                         } else {
-                            pace.read(number, || reader.handle(&mut seen));
+                            pace.read(number, &mut seen, |seen| reader.handle(seen));
                         }
                     }
                     seen
@@ -188,15 +195,15 @@ fn a_hundred_thousand_generations_show_no_reader_a_mixture() {
         // A reader that fails must not leave the others reading for ever.
         let gone = || readers.iter().any(thread::ScopedJoinHandle::is_finished);
         for number in 2..=last {
+            pace.strict.store(number + PACED > last, Ordering::SeqCst);
             if gone() || !pace.publish(number, gone, || publish(number)) {
                 break;
             }
         }
         stop.store(true, Ordering::Relaxed);
-        let seen: Vec<Seen> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
+        let seen: Vec<[Seen; 2]> = readers.into_iter().map(|reader| reader.join().unwrap()).collect();
         println!("{seen:?}");
-        assert!(seen[1].whole > 0 && seen[0].by_path > 0, "{seen:?}");
-        // Nothing was ever missing.
-        assert_eq!(seen.iter().map(|seen| seen.overtaken).sum::<usize>(), 0, "{seen:?}");
+        assert!((0..2).all(|phase| seen[1][phase].whole > 0 && seen[0][phase].by_path > 0), "{seen:?}");
+        assert!(seen.iter().all(|[_, strict]| strict.overtaken == 0), "{seen:?}");
     });
 }
