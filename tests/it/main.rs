@@ -9,6 +9,7 @@ mod harness;
 mod cold_start;
 mod commands;
 mod configs;
+mod connections;
 mod docs;
 mod door;
 mod failures;
