@@ -22,4 +22,6 @@ mod outages;
 mod rotation;
 mod sdk;
 mod silence;
+mod standby;
 mod tidy;
+mod tokens;
