@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::config::identity::{ClientCertificate, ClientSecret, Identity, Which, Workload};
 use crate::failure::{Blame, Failure, Kind};
-use crate::reference::{IdentityName, Object};
+use crate::reference::{Collection, IdentityName, Object};
 
 /// What to do about the failure of an object.
 pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
@@ -26,13 +26,13 @@ pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName
                 Blame::Host | Blame::Object => connection::on(failure, workspace, name, &who),
             }
         }
-        Object::Vault { identity, vault, name, .. } => {
+        Object::Vault { identity, vault, collection, name, .. } => {
             let vault = vault.0.split('.').next().unwrap_or_default();
             let who = Who::new(identity, identities);
             match failure.blame {
                 Blame::Identity => sign_in::on(failure, &who),
                 Blame::Host => on_vault(failure, vault, &who),
-                Blame::Object => on_secret(failure, vault, name.as_str(), &who),
+                Blame::Object => on_object(failure, vault, *collection, name.as_str(), &who),
             }
         }
     }
@@ -129,24 +129,30 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
     }
 }
 
-fn on_secret(failure: &Failure, vault: &str, name: &str, who: &Who<'_>) -> String {
+fn on_object(failure: &Failure, vault: &str, collection: Collection, name: &str, who: &Who<'_>) -> String {
     let Who { called, assignee, policy, .. } = who;
+    // A certificate comes with its key, which is a secret; of a key only the public half is read, which is no secret.
+    let (object, role, permissions, settings) = match collection {
+        Collection::Secret => ("secret", "Key Vault Secrets User", "secret", "'property' and 'decode'"),
+        Collection::Certificate => ("certificate", "Key Vault Certificate User", "secret", "'parts'"),
+        Collection::Key => ("key", "Key Vault Reader", "key", "'expect'"),
+    };
     match (failure.kind, failure.code.as_str()) {
         (Kind::Denied, "AccessDenied") => format!(
-            "give {called} the permission: az keyvault set-policy --name {vault} {policy} --secret-permissions get"
+            "give {called} the permission: az keyvault set-policy --name {vault} {policy} --{permissions}-permissions get"
         ),
         (Kind::Denied, _) => format!(
-            "give {called} the role: az role assignment create --role \"Key Vault Secrets User\" --assignee {assignee} \
-             --scope \"$(az keyvault show --name {vault} --query id --output tsv)\" (it takes minutes to work)"
+            "give {called} the role: az role assignment create --role \"{role}\" --assignee {assignee} --scope \
+             \"$(az keyvault show --name {vault} --query id --output tsv)\" (it takes minutes to work)"
         ),
         (Kind::Missing, _) => format!(
-            "look for it: az keyvault secret list --vault-name {vault} --query \"[].name\" --output tsv; if it was deleted: \
-             az keyvault secret recover --vault-name {vault} --name {name}"
+            "look for it: az keyvault {object} list --vault-name {vault} --query \"[].name\" --output tsv; if it was \
+             deleted: az keyvault {object} recover --vault-name {vault} --name {name}"
         ),
-        (Kind::Disabled, _) => {
-            format!("switch it on: az keyvault secret set-attributes --vault-name {vault} --name {name} --enabled true")
-        }
-        (Kind::Content, _) => "correct the secret, or 'property' and 'decode' in the configuration".to_owned(),
+        (Kind::Disabled, _) => format!(
+            "switch it on: az keyvault {object} set-attributes --vault-name {vault} --name {name} --enabled true"
+        ),
+        (Kind::Content, _) => format!("correct the {object}, or {settings} in the configuration"),
         _ => "it is tried again by itself".to_owned(),
     }
 }

@@ -13,9 +13,13 @@ fn advice(blame: Blame, kind: Kind, code: &str) -> String {
 }
 
 fn advice_for(identity: Identity, blame: Blame, kind: Kind, code: &str) -> String {
+    advice_on(Collection::Secret, identity, blame, kind, code)
+}
+
+fn advice_on(collection: Collection, identity: Identity, blame: Blame, kind: Kind, code: &str) -> String {
     let name = IdentityName("default".to_owned());
     let object = Object::Vault {
-        collection: Collection::Secret,
+        collection,
         identity: name.clone(),
         vault: VaultHost("contoso.vault.azure.net".to_owned()),
         name: ObjectName::parse("db").unwrap(),
@@ -64,6 +68,30 @@ fn each_cause_has_its_own_advice() {
         assert!(advice.contains(piece), "{code}: {advice}");
         assert!(!advice.ends_with('.'), "{advice}");
         assert!(seen.insert(advice), "{code}");
+    }
+}
+
+#[test]
+fn each_kind_of_object_has_its_own_commands() {
+    for (collection, pieces) in [
+        (Collection::Secret, ["\"Key Vault Secrets User\"", "--secret-permissions get", "az keyvault secret "]),
+        (
+            Collection::Certificate,
+            ["\"Key Vault Certificate User\"", "--secret-permissions get", "az keyvault certificate "],
+        ),
+        (Collection::Key, ["\"Key Vault Reader\"", "--key-permissions get", "az keyvault key "]),
+    ] {
+        let [role, permission, command] = pieces;
+        for (kind, code, piece) in [
+            (Kind::Denied, "ForbiddenByRbac", role),
+            (Kind::Denied, "AccessDenied", permission),
+            (Kind::Missing, "x", command),
+            (Kind::Disabled, "x", command),
+        ] {
+            let [identity, _] = application();
+            let advice = advice_on(collection, identity, Blame::Object, kind, code);
+            assert!(advice.contains(piece), "{advice}");
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) fn failure(response: &RawResponse) -> Failure {
     let code = error.code(status);
     let (blame, kind) = match (status, code.as_str()) {
         (401, _) => return unauthorized(error.message.as_deref().unwrap_or_default()),
-        (403, "SecretDisabled") => (Blame::Object, Kind::Disabled),
+        (403, "SecretDisabled" | "CertificateDisabled" | "KeyDisabled") => (Blame::Object, Kind::Disabled),
         (403, "ForbiddenByFirewall" | "ForbiddenByConnection") => (Blame::Host, Kind::Denied),
         (403, _) => (Blame::Object, Kind::Denied),
         (404, "SecretNotFound" | "CertificateNotFound" | "KeyNotFound") => (Blame::Object, Kind::Missing),
