@@ -22,6 +22,7 @@ mod outages;
 mod rotation;
 mod sdk;
 mod silence;
+mod sources;
 mod standby;
 mod tidy;
 mod tokens;
