@@ -16,6 +16,7 @@ mod failures;
 mod files;
 mod hostile;
 mod identities;
+mod ids;
 mod leak;
 mod network;
 mod outages;
