@@ -142,6 +142,21 @@ fn every_kind_of_authentication_gives_its_credentials() {
 }
 
 #[test]
+fn the_readme_names_the_credentials_of_every_kind() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let rows: Vec<&str> = readme.lines().skip_while(|line| !line.starts_with("| authentication type")).collect();
+    let own = ["endpoint", "token", "lifetime", "scopes"];
+    for (auth_type, _, names) in
+        kinds().into_iter().filter(|(kind, ..)| !["CustomKeys", "AgenticIdentityToken"].contains(kind))
+    {
+        let row = rows.iter().find(|row| row.contains(&format!("`{auth_type}`"))).unwrap();
+        for (name, _) in names.iter().filter(|(name, _)| !own.contains(name)) {
+            assert!(row.contains(&format!("`{name}`")), "{name} in {row}");
+        }
+    }
+}
+
+#[test]
 fn a_credential_that_is_not_there_is_told_by_what_is() {
     let world = World::new();
     let mut cases: Vec<(&str, Option<Value>, &str)> =
