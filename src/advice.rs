@@ -3,13 +3,15 @@
 //! Pure. Knows Azure's codes and roles (facts: Key Vault REST error codes, Entra AADSTS codes).
 
 mod connection;
+mod kept;
 mod sign_in;
 
 use std::collections::BTreeMap;
 
 use crate::config::identity::{ClientCertificate, ClientSecret, Identity, Which, Workload};
 use crate::failure::{Blame, Failure, Kind};
-use crate::reference::{Collection, IdentityName, Object};
+use crate::reference::{IdentityName, Object};
+use kept::Kept;
 
 /// What to do about the failure of an object.
 pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
@@ -26,21 +28,28 @@ pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName
                 Blame::Host | Blame::Object => connection::on(failure, workspace, name, &who),
             }
         }
-        Object::Vault { identity, vault, collection, name, .. } => {
+        Object::Vault { collection, identity, vault, name, version } => {
             let vault = vault.0.split('.').next().unwrap_or_default();
             let who = Who::new(identity, identities);
             match failure.blame {
                 Blame::Identity => sign_in::on(failure, &who),
                 Blame::Host => on_vault(failure, vault, &who),
-                Blame::Object => on_object(failure, vault, *collection, name.as_str(), &who),
+                Blame::Object => {
+                    kept::on(failure, &Kept { collection: *collection, vault, name, version: version.as_ref() }, &who)
+                }
             }
         }
     }
 }
 
-/// As whom an object is asked for, in a message's words; nobody in particular for a file.
-pub fn asked_as(object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> Option<String> {
-    object.identity().map(|identity| Who::new(identity, identities).called)
+/// The failure of an object in words: what, as whom, and what to do about it.
+pub fn told(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
+    let advice = on(failure, object, identities);
+    let called = object.identity().map(|identity| Who::new(identity, identities).called);
+    match called.filter(|called| !advice.contains(called)) {
+        Some(called) => format!("{failure}; asked for as {called}; {advice}"),
+        None => format!("{failure}; {advice}"),
+    }
 }
 
 const CERTIFICATE: &str =
@@ -126,34 +135,6 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
             }
             _ => BY_ITSELF.to_owned(),
         },
-    }
-}
-
-fn on_object(failure: &Failure, vault: &str, collection: Collection, name: &str, who: &Who<'_>) -> String {
-    let Who { called, assignee, policy, .. } = who;
-    // A certificate comes with its key, which is a secret; of a key only the public half is read, which is no secret.
-    let (object, role, permissions, settings) = match collection {
-        Collection::Secret => ("secret", "Key Vault Secrets User", "secret", "'property' and 'decode'"),
-        Collection::Certificate => ("certificate", "Key Vault Certificate User", "secret", "'parts'"),
-        Collection::Key => ("key", "Key Vault Reader", "key", "'expect'"),
-    };
-    match (failure.kind, failure.code.as_str()) {
-        (Kind::Denied, "AccessDenied") => format!(
-            "give {called} the permission: az keyvault set-policy --name {vault} {policy} --{permissions}-permissions get"
-        ),
-        (Kind::Denied, _) => format!(
-            "give {called} the role: az role assignment create --role \"{role}\" --assignee {assignee} --scope \
-             \"$(az keyvault show --name {vault} --query id --output tsv)\" (it takes minutes to work)"
-        ),
-        (Kind::Missing, _) => format!(
-            "look for it: az keyvault {object} list --vault-name {vault} --query \"[].name\" --output tsv; if it was \
-             deleted: az keyvault {object} recover --vault-name {vault} --name {name}"
-        ),
-        (Kind::Disabled, _) => format!(
-            "switch it on: az keyvault {object} set-attributes --vault-name {vault} --name {name} --enabled true"
-        ),
-        (Kind::Content, _) => format!("correct the {object}, or {settings} in the configuration"),
-        _ => "it is tried again by itself".to_owned(),
     }
 }
 

@@ -40,10 +40,12 @@ Exit codes: 0 ok, 64 usage, 65 content cannot be rendered, 69 a source was unava
 /// What every command understands.
 #[derive(Debug, Args)]
 pub struct Global {
-    /// The configuration file [default: /etc/keyferry/keyferry.yaml]; its text may be in KEYFERRY_CONFIG_YAML instead
-    #[arg(long, global = true, value_name = "FILE", env = "KEYFERRY_CONFIG", hide_env_values = true)]
+    /// The configuration file [default: KEYFERRY_CONFIG, /etc/keyferry/keyferry.yaml]; its text may be in
+    /// KEYFERRY_CONFIG_YAML instead
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Agree to a cloud that the configuration defines: its authority receives the federated token
+    /// Agree to a cloud that the configuration defines: its authority receives the federated token; also by
+    /// KEYFERRY_ALLOW_CUSTOM_CLOUD=1
     #[arg(long, global = true)]
     pub allow_custom_cloud: bool,
     /// How log lines look

@@ -76,12 +76,16 @@ pub trait Sink: Send {
 pub struct Published {
     /// The number of the sink's own generation that is shown now.
     pub generation: u64,
-    /// The files whose content, mode or group changed, were added or removed; empty when nothing was touched.
+    /// The files that are new, or whose content, mode or group changed.
     pub changed: Vec<PathBuf>,
+    /// The files that are not there any more.
+    pub removed: Vec<PathBuf>,
     /// Files of an earlier run that stay, because nothing newer is known of their secrets.
     pub kept: Vec<PathBuf>,
     /// What somebody else had changed in our files and was put right, a sentence each, without any content.
     pub repaired: Vec<String>,
+    /// What should have been removed and could not be, a sentence each.
+    pub left: Vec<String>,
 }
 
 /// Why a sink cannot publish: what, where and what to do about it.

@@ -97,8 +97,13 @@ impl Schedule {
                 }
             })
             .collect();
+        for door in entries.iter().flat_map(|entry| &entry.doors) {
+            doors.get_mut(*door).map(Door::guard);
+        }
         if doors.iter().filter(|door| matches!(door.gate(), Gate::Host(_))).count() > 1 {
-            doors.iter_mut().for_each(|door| door.share(MOST_IN_FLIGHT_PER_HOST));
+            for door in &mut doors {
+                door.share(MOST_IN_FLIGHT_PER_HOST);
+            }
         }
         let due = |(number, entry): (usize, &Entry)| entry.due.map(|due| (due, number));
         let waiting = entries.iter().enumerate().filter_map(due).collect();
@@ -213,16 +218,18 @@ impl Schedule {
     pub fn failed(&mut self, ticket: &Ticket, failure: &Failure, now: Moment) -> Vec<GateChange> {
         self.in_flight = self.in_flight.saturating_sub(1);
         let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
-        (entry.in_flight, entry.again) = (false, false);
+        entry.in_flight = false;
         entry.failures = entry.failures.saturating_add(1);
         let own = backoff::delay(failure, entry.failures, self.seed, ticket.entry);
+        // What failed may be older than the wish, and than what somebody has mended meanwhile.
+        let again = std::mem::take(&mut entry.again) && failure.blame == Blame::Object;
         let (doors, number, seed) = (entry.doors.clone(), ticket.entry, self.seed);
-        self.set_due(number, Some(later(now.tick, own)));
+        self.set_due(number, Some(if again { now.tick } else { later(now.tick, own) }));
         self.change(&doors, |door| {
             door.left();
             match (failure.blame, door.gate()) {
                 (Blame::Identity, Gate::Identity(_)) | (Blame::Host, Gate::Host(_)) => {
-                    door.shut(number, failure, seed, now.tick)
+                    door.shut((number, ticket.object()), failure, seed, now.tick)
                 }
                 // Nobody got as far as the host: it is as unknown as before.
                 (Blame::Identity, Gate::Host(_)) => {
@@ -234,7 +241,7 @@ impl Schedule {
         })
     }
 
-    /// Somebody wants everything fresh: what waits for its slot is due now, and what is in flight as soon as it came. What
+    /// Somebody wants everything fresh: what waits for its slot is due now, and what is in flight as soon as it ended. What
     /// a gate holds back stays held back.
     pub fn refresh_now(&mut self, now: Instant) {
         // Whoever a shut gate has turned away last is not hurried to it again before the others: it may be his own trouble.

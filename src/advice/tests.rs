@@ -4,26 +4,36 @@ use crate::config::identity::{
 };
 use crate::config::nearby::Nearby;
 use crate::failure::Code;
-use crate::reference::{Collection, ObjectName, VaultHost};
+use crate::reference::{Collection, ObjectName, VaultHost, VersionId};
 
 fn advice(blame: Blame, kind: Kind, code: &str) -> String {
+    advice_for(workload(), blame, kind, code)
+}
+
+fn workload() -> Identity {
     let (tenant, client, token_file) = ("my-tenant".to_owned(), "my-client".to_owned(), "/token".into());
-    let workload = Identity::Workload(Workload { tenant, client, token_file, proxy: None });
-    advice_for(workload, blame, kind, code)
+    Identity::Workload(Workload { tenant, client, token_file, proxy: None })
 }
 
 fn advice_for(identity: Identity, blame: Blame, kind: Kind, code: &str) -> String {
-    advice_on(Collection::Secret, identity, blame, kind, code)
+    advice_on((Collection::Secret, "db", None), identity, (blame, kind, code))
 }
 
-fn advice_on(collection: Collection, identity: Identity, blame: Blame, kind: Kind, code: &str) -> String {
+type What = (Collection, &'static str, Option<&'static str>);
+
+fn advice_on(
+    (collection, name, version): What,
+    identity: Identity,
+    (blame, kind, code): (Blame, Kind, &str),
+) -> String {
+    let kept = ObjectName::parse(name).unwrap();
     let name = IdentityName("default".to_owned());
     let object = Object::Vault {
         collection,
         identity: name.clone(),
         vault: VaultHost("contoso.vault.azure.net".to_owned()),
-        name: ObjectName::parse("db").unwrap(),
-        version: None,
+        name: kept,
+        version: version.map(|version| VersionId::parse(version).unwrap()),
     };
     on(&Failure::new(blame, kind, Code::new(code)), &object, &BTreeMap::from([(name, identity)]))
 }
@@ -68,30 +78,6 @@ fn each_cause_has_its_own_advice() {
         assert!(advice.contains(piece), "{code}: {advice}");
         assert!(!advice.ends_with('.'), "{advice}");
         assert!(seen.insert(advice), "{code}");
-    }
-}
-
-#[test]
-fn each_kind_of_object_has_its_own_commands() {
-    for (collection, pieces) in [
-        (Collection::Secret, ["\"Key Vault Secrets User\"", "--secret-permissions get", "az keyvault secret "]),
-        (
-            Collection::Certificate,
-            ["\"Key Vault Certificate User\"", "--secret-permissions get", "az keyvault certificate "],
-        ),
-        (Collection::Key, ["\"Key Vault Reader\"", "--key-permissions get", "az keyvault key "]),
-    ] {
-        let [role, permission, command] = pieces;
-        for (kind, code, piece) in [
-            (Kind::Denied, "ForbiddenByRbac", role),
-            (Kind::Denied, "AccessDenied", permission),
-            (Kind::Missing, "x", command),
-            (Kind::Disabled, "x", command),
-        ] {
-            let [identity, _] = application();
-            let advice = advice_on(collection, identity, Blame::Object, kind, code);
-            assert!(advice.contains(piece), "{advice}");
-        }
     }
 }
 
@@ -196,5 +182,75 @@ fn roles_are_granted_to_whoever_signs_in() {
     ] {
         let advice = advice_for(identity, Blame::Object, Kind::Denied, "ForbiddenByRbac");
         assert!(advice.contains(assignee), "{advice}");
+    }
+}
+
+/// Every kind of object has commands, roles and permissions of its own.
+#[test]
+fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
+    const VERSION: &str = "0123456789abcdef0123456789abcdef";
+    let denied = (Blame::Object, Kind::Denied, "ForbiddenByRbac");
+    let no_policy = (Blame::Object, Kind::Denied, "AccessDenied");
+    let missing = (Blame::Object, Kind::Missing, "SecretNotFound");
+    let disabled = (Blame::Object, Kind::Disabled, "SecretDisabled");
+    let content = (Blame::Object, Kind::Content, "unusable");
+    let (certificate, key) = (Collection::Certificate, Collection::Key);
+    let table: [(What, _, &[&str]); 12] = [
+        ((certificate, "web", None), denied, &["--role \"Key Vault Certificate User\"", "certificate's secret"]),
+        ((key, "sign", None), denied, &["--role \"Key Vault Crypto User\" --assignee my-client"]),
+        ((certificate, "web", None), no_policy, &["--spn my-client --secret-permissions get;", "certificate's secret"]),
+        (
+            (key, "sign", None),
+            no_policy,
+            &["az keyvault set-policy --name contoso --spn my-client --key-permissions get"],
+        ),
+        (
+            (certificate, "web", None),
+            missing,
+            &[
+                "az keyvault certificate list --vault-name contoso --query",
+                "az keyvault certificate recover --vault-name contoso --name web",
+                "az keyvault certificate pending show --vault-name contoso --name web",
+            ],
+        ),
+        (
+            (certificate, "web", Some(VERSION)),
+            missing,
+            &["az keyvault certificate list-versions --vault-name contoso --name web --query \"[].id\" --output tsv"],
+        ),
+        (
+            (key, "sign", None),
+            missing,
+            &["az keyvault key list --vault-name contoso", "az keyvault key recover --vault-name contoso --name sign"],
+        ),
+        (
+            (Collection::Secret, "db", Some(VERSION)),
+            missing,
+            &["az keyvault secret list-versions --vault-name contoso --name db", "az keyvault secret recover"],
+        ),
+        (
+            (certificate, "web", None),
+            disabled,
+            &["az keyvault certificate set-attributes --vault-name contoso --name web --enabled true"],
+        ),
+        (
+            (key, "sign", Some(VERSION)),
+            disabled,
+            &["az keyvault key set-attributes --vault-name contoso --name sign --version 0123456789abcdef"],
+        ),
+        (
+            (certificate, "web", None),
+            content,
+            &["az keyvault certificate show --vault-name contoso --name web --query policy"],
+        ),
+        ((key, "sign", None), content, &["az keyvault key show --vault-name contoso --name sign --query key.kty"]),
+    ];
+    for (kept, failure, pieces) in table {
+        let advice = advice_on(kept, workload(), failure);
+        for piece in pieces {
+            assert!(advice.contains(piece), "no {piece:?} in {advice:?}");
+        }
+        assert!(kept.0 == Collection::Secret || !advice.contains("keyvault secret"), "{advice}");
+        assert!(!advice.ends_with('.'), "{advice}");
     }
 }

@@ -77,6 +77,7 @@ impl<S: Source> Agent<S> {
             Version::Unversioned => Version::Edition(self.holdings.edition(name)),
             version => version.clone(),
         };
+        tracing::debug!(secret = %name, version = %version, "secret {name} was fetched: version {version}");
         self.tell_of(name, fetched, now);
         self.note(name, |status| {
             status.origin = origin;
@@ -98,6 +99,7 @@ impl<S: Source> Agent<S> {
                 status.checked = Some(now.wall);
                 (status.refused, status.revoked) = (None, false);
             });
+            tracing::debug!(secret = %name, "secret {name} is unchanged");
             self.tell_mended(&name, |failure| !is_of_content(failure));
             unusable = self.status.names.get(&name).and_then(|status| status.failure.clone()).or(unusable);
         }

@@ -149,6 +149,8 @@ impl<S: Source> Agent<S> {
                     }
                     if self.schedule.is_quiet() {
                         let now = (self.clock)();
+                        let next = self.schedule.next_wake(now.tick).map(|wake| wake.saturating_duration_since(now.tick));
+                        tracing::debug!(?next, "everything that was due has been asked for");
                         // First what is new, which may have to settle; the look at what is there does not make it hurry.
                         self.merge(now);
                         self.rollout.recheck(now.tick);

@@ -1,5 +1,6 @@
 //! What the loop logs: one line per change of state, readable alone, with what to do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Agent;
@@ -17,17 +18,24 @@ impl<S: Source> Agent<S> {
     /// is said once by its gate.
     pub(super) fn tell_failed(&mut self, name: &SecretName, failure: &Failure) {
         let Some(status) = self.status.names.get_mut(name) else { return };
-        let known = status.failure.as_ref().is_some_and(|before| before.same_trouble(failure));
+        let known = status.failure.as_ref().is_some_and(|before| {
+            // That it is this secret's own trouble is known already.
+            let own = failure.clone().blamed_on(before.blame);
+            before.same_trouble(failure) || before.blame == Blame::Object && before.same_trouble(&own)
+        });
+        if known {
+            return;
+        }
         status.failure = Some(failure.clone());
-        if known || failure.blame != Blame::Object {
+        if failure.blame != Blame::Object {
             return;
         }
         let Some(wanted) = self.plan.names.get(name) else { return };
-        let advice = advice::on(failure, &wanted.object, &self.identities);
+        let told = advice::told(failure, &wanted.object, &self.identities);
         let kept = if self.holdings.value(name).is_some() { "; the last good value stays" } else { "" };
         tracing::warn!(
             secret = %name, reference = %wanted.reference, code = %failure.code,
-            "secret {name} ({}) cannot be fetched: {failure}; {advice}{kept}", wanted.reference
+            "secret {name} ({}) cannot be fetched: {told}{kept}", wanted.reference
         );
     }
 
@@ -80,10 +88,10 @@ impl<S: Source> Agent<S> {
         if known || failure.blame != Blame::Object {
             return;
         }
-        let advice = advice::on(failure, standby, &self.identities);
+        let told = advice::told(failure, standby, &self.identities);
         tracing::warn!(
             secret = %name, code = %failure.code,
-            "secret {name} cannot be fetched from its standby, {standby}, either: {failure}; {advice}"
+            "secret {name} cannot be fetched from its standby, {standby}, either: {told}"
         );
     }
 
@@ -113,6 +121,11 @@ impl<S: Source> Agent<S> {
                 GateChange::Shut { gate, failure } => {
                     self.tell_shut(&gate, &failure);
                     self.hear_of_those_behind(&gate, &failure);
+                }
+                GateChange::Alone { object, failure } => {
+                    for name in self.names.get(&object).cloned().unwrap_or_default() {
+                        self.tell_failed(&name, &failure.clone().blamed_on(Blame::Object));
+                    }
                 }
                 GateChange::Opened { gate, after } => {
                     let seconds = after.as_secs();
@@ -145,14 +158,14 @@ impl<S: Source> Agent<S> {
         let (behind, consequence) = if sources.is_empty() {
             (self.standby_for.iter().filter(is_behind).collect(), "it stands by for")
         } else {
-            (sources, "held back, what is published stays")
+            (sources, "tried again one at a time, what is published stays")
         };
         let Some((object, _)) = behind.first() else { return };
         let names: Vec<&str> = behind.iter().flat_map(|(_, names)| *names).map(SecretName::as_str).collect();
-        let advice = advice::on(failure, object, &self.identities);
+        let told = advice::told(failure, object, &self.identities);
         tracing::warn!(
             code = %failure.code, secrets = names.len(),
-            "{} failed: {failure}; {advice}; {consequence}: {}", what(gate), few(&names)
+            "{} failed: {told}; {consequence}: {}", what(gate), few(&names)
         );
     }
 }
@@ -177,18 +190,22 @@ fn few(names: &[&str]) -> String {
 /// A sink shows the snapshot.
 pub(super) fn published(sink: &str, before: &SinkStatus, published: &Published) {
     for repair in &published.repaired {
-        tracing::warn!(dir = sink, "{sink} was changed by someone else and put right: {repair}");
+        tracing::warn!(dir = sink, "{sink} was not as keyferry had left it: {repair}");
+    }
+    for left in &published.left {
+        tracing::warn!(dir = sink, "something stays in {sink}: {left}");
     }
     let generation = published.generation;
-    if !published.changed.is_empty() {
-        let changed: Vec<_> = published.changed.iter().filter_map(|path| path.to_str()).collect();
-        tracing::info!(
-            dir = sink,
-            generation,
-            changed = changed.len(),
-            "published generation {generation} in {sink}: {}",
-            few(&changed)
-        );
+    let names = |paths: &'_ [PathBuf]| few(&paths.iter().filter_map(|path| path.to_str()).collect::<Vec<_>>());
+    let what = match (&published.changed[..], &published.removed[..]) {
+        ([], []) => None,
+        (changed, []) => Some(names(changed)),
+        ([], removed) => Some(format!("removed {}", names(removed))),
+        (changed, removed) => Some(format!("{}; removed {}", names(changed), names(removed))),
+    };
+    if let Some(what) = what {
+        let (changed, removed) = (published.changed.len(), published.removed.len());
+        tracing::info!(dir = sink, generation, changed, removed, "published generation {generation} in {sink}: {what}");
     } else if before.failure.is_some() {
         tracing::info!(dir = sink, generation, "{sink} can be published to again");
     }

@@ -17,7 +17,7 @@ use rustls::CertificateError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-use super::resolve::Unresolved;
+use super::resolve::{Unresolved, is_local};
 use super::transport::{CONNECT, IDLE};
 use crate::failure::{Blame, Code, Failure, Kind};
 
@@ -32,6 +32,7 @@ const LONGEST_BODY: usize = 4 << 20;
 #[derive(Debug)]
 pub(super) struct Door {
     client: Client,
+    proxied: bool,
     hosts: Mutex<HashMap<String, Host>>,
     http1: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
@@ -53,8 +54,9 @@ enum Pass {
 }
 
 impl Door {
-    pub(super) fn new(client: Client) -> Self {
-        Self { client, hosts: Mutex::default(), http1: Mutex::default() }
+    /// `proxied` tells whether there is a proxy, for everything but loopback.
+    pub(super) fn new(client: Client, proxied: bool) -> Self {
+        Self { client, proxied, hosts: Mutex::default(), http1: Mutex::default() }
     }
 
     async fn enter(&self, host: &str) -> Result<Pass, Failure> {
@@ -166,7 +168,15 @@ impl Door {
         if let Body::Bytes(bytes) = request.body() {
             outgoing = outgoing.body(bytes.clone());
         }
-        outgoing.send().await.map_err(|error| classify(&error))
+        let proxied = self.proxied && !request.url().host_str().is_some_and(is_local);
+        outgoing.send().await.map_err(|error| {
+            let failure = classify(&error);
+            let detail = failure.detail.clone().unwrap_or_default();
+            // Who NO_PROXY exempts is the client's to know.
+            let through =
+                "unless NO_PROXY exempts the host, this was on the way to or through the proxy in HTTPS_PROXY";
+            if proxied && error.is_connect() { failure.because(format!("{detail}; {through}")) } else { failure }
+        })
     }
 }
 

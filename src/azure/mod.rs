@@ -53,7 +53,7 @@ impl Azure {
     /// Builds the one transport and the credentials; asks nobody yet.
     pub fn new(config: &Config, settings: &Settings, clock: Clock) -> Result<Self, String> {
         let client = transport::client(settings)?;
-        let door = Arc::new(door::Door::new(client));
+        let door = Arc::new(door::Door::new(client, settings.proxy.is_some()));
         let options = ClientOptions {
             retry: RetryOptions::none(),
             transport: Some(Transport::new(door)),

@@ -58,7 +58,14 @@ pub(super) fn client(settings: &Settings) -> Result<Client, String> {
     if let Some(proxy) = &settings.proxy {
         // Loopback is never the proxy's business, whatever NO_PROXY says.
         let direct = format!("localhost,127.0.0.0/8,::1,{}", settings.no_proxy.as_deref().unwrap_or_default());
-        let proxy = Proxy::https(proxy).map_err(|_| "HTTPS_PROXY is no valid URL of a proxy".to_owned())?;
+        let scheme = proxy.split_once("://").map_or("http", |(scheme, _)| scheme);
+        if !matches!(scheme.to_ascii_lowercase().as_str(), "http" | "https") {
+            return Err(
+                "HTTPS_PROXY names a kind of proxy that is not supported: write http://<host>:<port>".to_owned()
+            );
+        }
+        let proxy = Proxy::https(proxy)
+            .map_err(|_| "HTTPS_PROXY is no valid URL of a proxy: write http://<host>:<port>".to_owned())?;
         builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&direct)));
     }
     builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}"))

@@ -80,11 +80,26 @@ impl Vault {
                 // Only the service can open it; the version is the one that was looked at.
                 read::Stored::Closed { version, why } => {
                     let path = format!("https://{vault}/secrets/{}/{}", name.as_str(), version.as_str());
-                    let converted = visit.get(&format!("{path}?api-version={CONVERTING}")).await;
-                    converted.ok().and_then(|response| read::converted(response.body().as_ref())).ok_or(why)
+                    match visit.get(&format!("{path}?api-version={CONVERTING}")).await {
+                        Ok(response) => read::converted(response.body().as_ref()).ok_or(why),
+                        Err(failure) => Err(not_converted(failure, why)),
+                    }
                 }
             },
         }
+    }
+}
+
+/// The service did not convert what keyferry cannot open. One that does not know how answers so, and what is wrong is
+/// the container. One that has no time has said nothing of the container yet; nor does that count against others, whom
+/// it may well serve.
+fn not_converted(failure: Failure, why: Failure) -> Failure {
+    match (failure.blame, failure.kind) {
+        (Blame::Object, _) => why,
+        (Blame::Host | Blame::Identity, Kind::Outage) => {
+            Failure { detail: why.detail, ..failure.blamed_on(Blame::Object) }
+        }
+        (Blame::Host | Blame::Identity, _) => failure,
     }
 }
 

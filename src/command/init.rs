@@ -64,12 +64,16 @@ pub(super) fn why(view: &View, config: &Config) -> Ended {
     for (name, status) in view.status.unfetched() {
         let (Some(failure), Some(wanted)) = (&status.failure, plan.names.get(name)) else {
             exits.push(Exit::Unavailable);
-            lines.push(format!("secret {name} ({}): no answer until the deadline", status.reference));
+            lines.push(format!(
+                "secret {name} ({}): there was no answer yet when it had to end: signing in, or its host, hangs; give \
+                 it more time (--timeout, startup.timeout) to learn which",
+                status.reference
+            ));
             continue;
         };
         exits.push(Exit::of(failure));
-        let advice = advice::on(failure, &wanted.object, &config.identities);
-        lines.push(format!("secret {name} ({}): {failure}; {advice}", status.reference));
+        let told = advice::told(failure, &wanted.object, &config.identities);
+        lines.push(format!("secret {name} ({}): {told}", status.reference));
     }
     for failure in view.status.sinks.values().filter_map(|sink| sink.failure.as_ref()) {
         exits.push(Exit::CannotWrite);

@@ -1,9 +1,10 @@
 //! What every command does first: read the configuration, build the edges, put the loop together.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use sha2::{Digest as _, Sha256};
@@ -24,6 +25,7 @@ use crate::secret::{Part, SecretValue};
 use crate::{clock, local, process};
 
 const DEFAULT_FILE: &str = "/etc/keyferry/keyferry.yaml";
+const FILE: &str = "KEYFERRY_CONFIG";
 const TEXT: &str = "KEYFERRY_CONFIG_YAML";
 const ALLOW_CUSTOM_CLOUD: &str = "KEYFERRY_ALLOW_CUSTOM_CLOUD";
 
@@ -38,9 +40,10 @@ pub(super) struct Written {
 /// Finds the configuration: one of `--config`, `KEYFERRY_CONFIG_YAML`, the default file.
 pub(super) fn written(global: &Global, environment: &Environment) -> Result<Option<Written>, Ended> {
     let wrong = |line: String| Err(Ended::new(Exit::Config, line));
-    match (&global.config, environment.get(TEXT)) {
+    let file = global.config.clone().or_else(|| environment.get(FILE).map(PathBuf::from));
+    match (&file, environment.get(TEXT)) {
         (Some(_), Some(_)) => {
-            wrong(format!("both a configuration file (--config or KEYFERRY_CONFIG) and {TEXT} are given: keep one"))
+            wrong(format!("both a configuration file (--config or {FILE}) and {TEXT} are given: keep one"))
         }
         (None, Some(text)) => Ok(Some(Written { name: TEXT.to_owned(), text: text.clone() })),
         (Some(path), None) => read(path).map(Some),
@@ -92,6 +95,14 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<
     for directory in &config.files {
         let mut sink = FilesSink::new(directory);
         sink.check().map_err(|error| Ended::new(Exit::CannotWrite, error.to_string()))?;
+        if process::may_be_swapped(&directory.dir) {
+            tracing::warn!(
+                dir = sink.name(),
+                "{} is a tmpfs that this machine may write to its swap: switch swap off on the node, or mount the tmpfs \
+                 with the option noswap",
+                sink.name()
+            );
+        }
         sinks.push(Box::new(sink));
     }
     let clock = clock::system();
@@ -121,7 +132,15 @@ fn authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>, Ended> {
     let pem = fetched.secret.part(Part::Value).map(SecretValue::expose).unwrap_or_default();
     let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match parsed {
-        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(certificates) if !certificates.is_empty() => {
+            let mut store = RootCertStore::empty();
+            let sound = |(number, certificate): (usize, &CertificateDer<'static>)| {
+                let wrong = |_| wrong(&format!("its certificate number {} is no X.509 certificate", number + 1));
+                store.add(certificate.clone()).map_err(wrong)
+            };
+            certificates.iter().enumerate().try_for_each(sound)?;
+            Ok(certificates)
+        }
         Ok(_) => Err(wrong("it holds no PEM certificate (-----BEGIN CERTIFICATE-----)")),
         Err(_) => Err(wrong("it is no valid PEM")),
     }

@@ -63,7 +63,7 @@ impl de::Error for Error {
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
-        let field: String = field.chars().take(60).flat_map(char::escape_default).collect();
+        let field = shown_key(field);
         let near = expected.iter().map(|known| (distance(&field, known), *known)).min();
         let meant = near.filter(|(distance, _)| *distance <= 2).map(|(_, known)| known);
         let hint = match meant {
@@ -72,6 +72,16 @@ impl de::Error for Error {
         };
         Self { meant, ..Self::custom(format!("unknown key '{field}': {hint}")) }
     }
+}
+
+/// A key for a message, escaped and short. One that is long and no word may be a line of another file, and that one a
+/// secret's.
+pub(super) fn shown_key(key: &str) -> String {
+    let is_word = key.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/'));
+    if !is_word && key.chars().count() > 20 {
+        return "(no word, not shown)".to_owned();
+    }
+    key.chars().take(80).flat_map(char::escape_default).collect()
 }
 
 /// How many characters to insert, remove or replace (Levenshtein), row by row.

@@ -132,8 +132,12 @@ impl Config {
             VaultName::Short(label) => self.cloud.vault_host(&format!("{label}.{}", self.cloud.vault_suffix))?,
         };
         // A vault that has an alias is the same vault by its address.
-        let known = self.vaults.values().find(|vault| vault.host == host).cloned();
-        Ok(known.unwrap_or(Vault { host, identity: default_identity(), standby: None }))
+        let mut known = self.vaults.values().filter(|vault| vault.host == host);
+        let first = known.next();
+        if known.any(|other| first.is_some_and(|first| first.identity != other.identity)) {
+            return Err("this vault has aliases with different identities: refer to it by one of them".to_owned());
+        }
+        Ok(first.cloned().unwrap_or(Vault { host, identity: default_identity(), standby: None }))
     }
 
     fn no_such_alias(&self, alias: &str) -> String {

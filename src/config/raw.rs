@@ -81,7 +81,7 @@ pub(super) struct RawRefresh {
 #[derive(Debug)]
 pub(super) enum RawSecret {
     Short(String),
-    Long(RawLongSecret),
+    Long(Box<RawLongSecret>),
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -258,7 +258,7 @@ impl<'de> Forms<'de> for RawSecret {
     }
 
     fn from_map<A: MapAccess<'de>>(map: A) -> Option<Result<Self, A::Error>> {
-        Some(Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Self::Long))
+        Some(Deserialize::deserialize(MapAccessDeserializer::new(map)).map(Box::new).map(Self::Long))
     }
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use serde::Deserialize as _;
 
 use super::cloud::Cloud;
+use super::de::shown_key;
 use super::node::{Place, Problem, Tree};
 use super::raw::{Raw, RawDuration, RawOnRevoked};
 use super::{Config, DEFAULT_IDENTITY, OnRevoked, Refresh};
@@ -98,8 +99,7 @@ fn read(tree: &mut Tree, problems: &mut Vec<Problem>) -> Option<Raw> {
 
 /// A path as people write it; keys are the user's text and are shown escaped.
 fn joined<T: AsRef<str>>(path: &[T]) -> String {
-    let escaped = |step: &T| step.as_ref().chars().take(80).flat_map(char::escape_default).collect::<String>();
-    path.iter().map(escaped).collect::<Vec<_>>().join(".")
+    path.iter().map(|step| shown_key(step.as_ref())).collect::<Vec<_>>().join(".")
 }
 
 struct Checker<'a> {

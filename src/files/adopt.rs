@@ -2,7 +2,7 @@
 //!
 //! Must not change anything: what does not verify is simply not kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::mem;
 
@@ -46,6 +46,17 @@ pub(super) fn pointed(place: &Place, told: &mut BTreeSet<String>) -> Result<Opti
     Ok(Some(Pointed { number, name, root }))
 }
 
+/// What could be taken over.
+pub(super) struct Adopted {
+    pub(super) tree: Tree,
+    pub(super) findings: Findings,
+    /// What is to stay as it is, but under another mode or group: it has to be written anew.
+    pub(super) rescued: Rescued,
+}
+
+/// The bytes of files that nobody else had a hand in.
+pub(super) type Rescued = BTreeMap<OsString, SecretValue>;
+
 /// Reads the generation, and finds which of its files hold what is wanted and are nothing that others had a hand in.
 pub(super) fn adopt(
     place: &Place,
@@ -53,19 +64,24 @@ pub(super) fn adopt(
     mark: Mark,
     wanted: &Wanted,
     told: &mut BTreeSet<String>,
-) -> Result<(Tree, Findings), Trouble> {
+) -> Result<Adopted, Trouble> {
     let (tree, intact) = generation::read(dir, mark, &place.rules)?;
-    let mut sound = BTreeSet::new();
+    let (mut sound, mut rescued) = (BTreeSet::new(), Rescued::new());
     for (path, content) in wanted {
         let Some(mark) = tree.files.get(*path) else { continue };
         if mark.kind() != FileType::RegularFile || mark.uid() != place.rules.uid || !mark.only_link() {
             told.insert(format!("{} was not ours alone: put right", path.display()));
         } else if place.rules.fit(mark) && is_wanted(&tree, path, mark, *content) {
             sound.insert((*path).into());
+        } else if matches!(content, FileContent::AsItIs) && !place.rules.fit(mark) && !mark.grants(OTHERS_WRITE) {
+            rescued.extend(read(&tree, path, mark).map(|value| ((*path).into(), value)));
         }
     }
-    Ok((tree, Findings { intact, sound }))
+    Ok(Adopted { tree, findings: Findings { intact, sound }, rescued })
 }
+
+/// Whoever is not the owner could have written to it.
+const OTHERS_WRITE: u32 = 0o022;
 
 /// Whether the file holds what is wanted. Where nothing newer is known, what an earlier run wrote is.
 pub(super) fn is_wanted(tree: &Tree, path: &OsStr, mark: &Mark, content: FileContent<'_>) -> bool {
@@ -77,11 +93,16 @@ pub(super) fn is_wanted(tree: &Tree, path: &OsStr, mark: &Mark, content: FileCon
 
 /// Whether the file is the one that was looked at and holds the value.
 fn holds(tree: &Tree, path: &OsStr, mark: &Mark, value: &SecretValue) -> bool {
-    let size = value.expose().len();
-    let Some((dir, name)) = tree.spot(path).filter(|_| mark.size() == Some(size)) else { return false };
-    let Ok(file) = dir.open(name, OFlags::RDONLY) else { return false };
+    mark.size() == Some(value.expose().len()) && read(tree, path, mark).is_some_and(|bytes| bytes.ct_eq(value))
+}
+
+/// The bytes of the file that was looked at; none if it is another one by now.
+fn read(tree: &Tree, path: &OsStr, mark: &Mark) -> Option<SecretValue> {
+    let size = mark.size()?;
+    let (dir, name) = tree.spot(path)?;
+    let file = dir.open(name, OFlags::RDONLY).ok()?;
     if !mark_of(&file, path.as_ref()).is_ok_and(|is| mark.file_difference(&is).is_none()) {
-        return false;
+        return None;
     }
     // One byte more than expected, to see the end.
     let mut bytes = Zeroizing::new(vec![0; size.saturating_add(1)]);
@@ -91,9 +112,9 @@ fn holds(tree: &Tree, path: &OsStr, mark: &Mark, value: &SecretValue) -> bool {
             Ok(0) => break,
             Ok(read) => filled = filled.saturating_add(read),
             Err(Errno::INTR) => {}
-            Err(_) => return false,
+            Err(_) => return None,
         }
     }
     bytes.truncate(filled);
-    SecretValue::new(mem::take(&mut bytes)).ct_eq(value)
+    (filled == size).then(|| SecretValue::new(mem::take(&mut bytes)))
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::adopt;
+use super::adopt::{self, Adopted, Rescued};
 use super::errors::Trouble;
 use super::generation::{self, Kept, Tree, Wanted};
 use super::handle::Mark;
@@ -41,7 +41,9 @@ pub(super) struct History {
     number: u64,
     /// What the next success has to tell, of the attempts that failed too.
     changed: BTreeSet<PathBuf>,
+    removed: BTreeSet<PathBuf>,
     pub(super) repaired: BTreeSet<String>,
+    left: BTreeSet<String>,
 }
 
 /// A generation, by its name in the directory.
@@ -74,13 +76,14 @@ impl History {
         snapshot: &Arc<Snapshot>,
         now: Instant,
     ) -> Result<Published, Trouble> {
+        let rescued;
         let mut wanted = wanted_of(snapshot, dir);
 
         // 1. Look at what is shown. It is taken here, and given back by success only.
         let shown = self.shown.take();
         let adopting = shown.is_none();
         let known = shown.as_ref().map(|(shown, _)| shown.tree.visible_names()).unwrap_or_default();
-        let (mut old, findings) = match shown {
+        let (mut old, findings, found) = match shown {
             Some((shown, before)) => {
                 let mut findings = tamper::look(place, &shown.name, &shown.tree, &mut self.repaired)?;
                 let before = wanted_of(&before, dir);
@@ -94,15 +97,23 @@ impl History {
                         _ => adopt::is_wanted(&shown.tree, path, mark, *content),
                     }
                 });
-                (Some(shown), findings)
+                (Some(shown), findings, Rescued::new())
             }
             None => self.adopt(place, &wanted)?,
         };
+        rescued = found;
 
         // What is to stay as it is stays if it is there, and is not missed if it is not.
-        wanted.retain(|path, content| matches!(content, FileContent::Bytes(_)) || findings.sound.contains(*path));
+        self.miss(place, &wanted, &findings, &rescued)?;
+        let stays = |path: &OsStr| findings.sound.contains(path) || rescued.contains_key(path);
+        wanted.retain(|path, content| matches!(content, FileContent::Bytes(_)) || stays(path));
         let kept = wanted.iter().filter(|(_, content)| matches!(content, FileContent::AsItIs));
         let kept: Vec<PathBuf> = kept.map(|(path, _)| path.into()).collect();
+        for (path, content) in &mut wanted {
+            if let Some(value) = rescued.get(*path) {
+                *content = FileContent::Bytes(value);
+            }
+        }
         let names: BTreeSet<&OsStr> = wanted.keys().filter_map(|path| names::visible(path.as_ref())).collect();
 
         // 2. Make the names that users see; 3. to 7. renew what they lead to.
@@ -134,9 +145,44 @@ impl History {
         Ok(Published {
             generation: self.number,
             changed: mem::take(&mut self.changed).into_iter().collect(),
+            removed: mem::take(&mut self.removed).into_iter().collect(),
             kept,
             repaired: mem::take(&mut self.repaired).into_iter().collect(),
+            left: mem::take(&mut self.left).into_iter().collect(),
         })
+    }
+
+    /// What is there of an earlier run, is to stay as it is, and cannot be taken over, because another uid wrote it or
+    /// somebody had a hand in it. Where nothing else is known either, nothing is published in its place.
+    fn miss(&mut self, place: &Place, wanted: &Wanted, findings: &Findings, rescued: &Rescued) -> Result<(), Trouble> {
+        let (mut missed, mut known) = (Vec::new(), false);
+        for (path, content) in wanted {
+            known |= matches!(content, FileContent::Bytes(_)) || findings.sound.contains(*path);
+            known |= rescued.contains_key(*path);
+            let is_there = |name| place.dir.look(name).map(|mark| mark.is_some());
+            if matches!(content, FileContent::AsItIs)
+                && !findings.sound.contains(*path)
+                && !rescued.contains_key(*path)
+                && names::visible(path.as_ref()).map(is_there).transpose()? == Some(true)
+            {
+                missed.push(path.to_string_lossy());
+            }
+        }
+        if missed.is_empty() {
+            return Ok(());
+        }
+        if known {
+            self.tell(&format!(
+                "{} of an earlier run could not be taken over and are gone until their secrets come",
+                missed.join(", ")
+            ));
+            return Ok(());
+        }
+        Err(Trouble::hopeless(
+            place.dir.path(),
+            format!("{} are there, but not as this process would have published them", missed.join(", ")),
+            "run every keyferry of the pod, init and run, under one uid; they are replaced as soon as secrets come",
+        ))
     }
 
     /// Steps 3 to 7: a new generation, or none if nothing differs.
@@ -151,8 +197,9 @@ impl History {
         let written = wanted.keys().filter(|path| !findings.sound.contains(**path)).map(PathBuf::from);
         let there = old.iter().flat_map(|old| old.tree.files.keys());
         let removed = there.filter(|path| !wanted.contains_key(path.as_os_str())).map(PathBuf::from);
-        let changed: BTreeSet<PathBuf> = written.chain(removed).collect();
-        if changed.is_empty() && findings.intact {
+        let (changed, removed): (BTreeSet<PathBuf>, BTreeSet<PathBuf>) = (written.collect(), removed.collect());
+        let moves = !changed.is_empty() || !removed.is_empty();
+        if !moves && findings.intact {
             return Ok(None);
         }
 
@@ -164,7 +211,7 @@ impl History {
         }
 
         // 5. Build the new generation. A mere repair keeps the number: content and layout have not moved.
-        let number = if changed.is_empty() { self.number.max(1) } else { self.number.saturating_add(1) };
+        let number = if moves { self.number.saturating_add(1) } else { self.number.max(1) };
         let name = names::generation(number)?;
         let kept = old.map(|old| Kept { tree: &old.tree, files: &findings.sound });
         let tree = generation::build(place, &name, wanted, kept.as_ref())?;
@@ -173,6 +220,7 @@ impl History {
         let flipped = links::put(&place.dir, OsStr::new(names::DATA), &name).and_then(|()| {
             self.number = number;
             self.changed.extend(changed);
+            self.removed.extend(removed);
             // 7. Look whether it names our generation.
             match links::astray(place, &name, &tree.root.mark)? {
                 None => Ok(()),
@@ -187,7 +235,7 @@ impl History {
     }
 
     /// Takes over what another process left, or this one when it failed; whatever else is ours is a leftover.
-    fn adopt(&mut self, place: &Place, wanted: &Wanted) -> Result<(Option<Generation>, Findings), Trouble> {
+    fn adopt(&mut self, place: &Place, wanted: &Wanted) -> Result<(Option<Generation>, Findings, Rescued), Trouble> {
         // What we held is removed through its handle, wherever a neighbour has moved it, unless it is what is shown.
         for held in self.doubted.take().into_iter().chain(self.retired.take().map(|(retired, _)| retired)) {
             if links::astray(place, &held.name, &held.tree.root.mark)?.is_some() {
@@ -203,9 +251,9 @@ impl History {
         // They go first: what a crash left half built may hold links to files that are shown.
         let swept = sweep::leftovers(place, found.as_ref().map(|(_, (_, mark))| mark).as_slice(), None);
         self.note(swept);
-        let Some((name, (dir, mark))) = found else { return Ok((None, Findings::default())) };
-        let (tree, findings) = adopt::adopt(place, dir, mark, wanted, &mut self.repaired)?;
-        Ok((Some(Generation { name, tree }), findings))
+        let Some((name, (dir, mark))) = found else { return Ok((None, Findings::default(), Rescued::new())) };
+        let Adopted { tree, findings, rescued } = adopt::adopt(place, dir, mark, wanted, &mut self.repaired)?;
+        Ok((Some(Generation { name, tree }), findings, rescued))
     }
 
     /// Step 8. That something could not be removed is told, and no failure: what is wanted is shown.
@@ -241,7 +289,7 @@ impl History {
     fn note(&mut self, swept: Result<(), Trouble>) {
         if let Err(trouble) = swept {
             let SinkError { path, reason, fix } = trouble.into();
-            self.tell(&format!("{} could not be cleaned up: {reason}; {fix}", path.display()));
+            self.left.insert(format!("{} could not be cleaned up: {reason}; {fix}", path.display()));
         }
     }
 }

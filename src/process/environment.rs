@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 
-/// Every variable whose name and value are UTF-8.
+/// Every variable that has a value. Of what is not UTF-8 the odd bytes are replaced, so that whoever needs the value finds
+/// it wrong, and not missing.
 pub fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
+    let variables = std::env::vars_os().filter(|(_, value)| !value.is_empty());
+    let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    variables.map(|(name, value)| (text(name), text(value))).collect()
 }

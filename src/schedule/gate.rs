@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::backoff;
 use crate::failure::{Failure, Kind};
 use crate::moment::later;
-use crate::reference::Gate;
+use crate::reference::{Gate, Object};
 
 /// What happened to a gate, for the log: one line per change, not one per object behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,13 @@ pub enum GateChange {
     Shut {
         /// Which.
         gate: Gate,
+        /// Why.
+        failure: Failure,
+    },
+    /// One object alone was turned away there, while others passed or none has tried: it is that object's trouble.
+    Alone {
+        /// Which object.
+        object: Object,
         /// Why.
         failure: Failure,
     },
@@ -31,6 +38,8 @@ pub(super) struct Door {
     gate: Gate,
     shut: Option<Shut>,
     pace: Option<Pace>,
+    /// How many objects stand behind it.
+    behind: usize,
     in_flight: usize,
     most_in_flight: usize,
 }
@@ -41,8 +50,11 @@ struct Shut {
     until: Instant,
     failures: u32,
     failure: Failure,
-    /// The entry that was turned away last.
+    /// The entry that was turned away last, and its object.
     by: usize,
+    object: Object,
+    /// Whether anybody was told: of one object's failure alone nobody knows yet whose trouble it is.
+    told: bool,
     /// The entry that tries whether it may open.
     probe: Option<usize>,
 }
@@ -60,7 +72,12 @@ const NO_GAP: Duration = Duration::from_millis(2);
 
 impl Door {
     pub(super) fn new(gate: Gate) -> Self {
-        Self { gate, shut: None, pace: None, in_flight: 0, most_in_flight: usize::MAX }
+        Self { gate, shut: None, pace: None, behind: 0, in_flight: 0, most_in_flight: usize::MAX }
+    }
+
+    /// One more object stands behind it.
+    pub(super) fn guard(&mut self) {
+        self.behind = self.behind.saturating_add(1);
     }
 
     /// Others share the places with it: a host, of which there are several, takes at most so many.
@@ -125,11 +142,23 @@ impl Door {
             }
         }
         let shut = self.shut.take()?;
-        Some(GateChange::Opened { gate: self.gate.clone(), after: now.saturating_duration_since(shut.since) })
+        if shut.told {
+            return Some(GateChange::Opened {
+                gate: self.gate.clone(),
+                after: now.saturating_duration_since(shut.since),
+            });
+        }
+        (shut.by != entry).then_some(GateChange::Alone { object: shut.object, failure: shut.failure })
     }
 
     /// Somebody was turned away here.
-    pub(super) fn shut(&mut self, entry: usize, failure: &Failure, seed: u64, now: Instant) -> Option<GateChange> {
+    pub(super) fn shut(
+        &mut self,
+        (entry, object): (usize, &Object),
+        failure: &Failure,
+        seed: u64,
+        now: Instant,
+    ) -> Option<GateChange> {
         if failure.kind == Kind::Throttled {
             // Those who were on their way when it shut had been sent at the pace of before: of a wave each is one too many,
             // but only who was sent at the new pace says that it is still twice too fast.
@@ -140,24 +169,38 @@ impl Door {
         }
         let wait = |failures| later(now, backoff::delay(failure, failures, seed, 0));
         let Some(shut) = &mut self.shut else {
+            // Throttling and denials are said of the host; an outage may be one object's.
+            let told = self.behind == 1 || failure.kind != Kind::Outage;
             let (until, why) = (wait(1), failure.clone());
-            self.shut = Some(Shut { since: now, until, failures: 1, failure: why, by: entry, probe: None });
-            return Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
+            let object = object.clone();
+            self.shut =
+                Some(Shut { since: now, until, failures: 1, failure: why, by: entry, object, told, probe: None });
+            return told.then(|| GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
         };
-        if shut.probe != Some(entry) {
-            // One of those who were already on their way: only its Retry-After is news.
-            if failure.after.is_some() {
-                shut.until = shut.until.max(wait(1));
+        let probes = shut.probe == Some(entry);
+        if probes {
+            shut.probe = None;
+            // The same one again may be its own trouble, and it waits by itself: others may try soon.
+            if shut.by != entry {
+                shut.failures = shut.failures.saturating_add(1);
             }
+            shut.until = wait(shut.failures);
+        } else if failure.after.is_some() {
+            // One of those who were already on their way: only its Retry-After is news.
+            shut.until = shut.until.max(wait(1));
+        }
+        if !shut.told {
+            if shut.by == entry {
+                return Some(GateChange::Alone { object: object.clone(), failure: failure.clone() });
+            }
+            (shut.told, shut.failure) = (true, failure.clone());
+            (shut.by, shut.object) = (entry, object.clone());
+            return Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
+        }
+        if !probes {
             return None;
         }
-        shut.probe = None;
-        // The same one again may be its own trouble, and it waits by itself: others may try soon.
-        if shut.by != entry {
-            shut.failures = shut.failures.saturating_add(1);
-            shut.by = entry;
-        }
-        shut.until = wait(shut.failures);
+        (shut.by, shut.object) = (entry, object.clone());
         let before = std::mem::replace(&mut shut.failure, failure.clone());
         // One outage has many words: who was on his way was cut off, who comes after is refused.
         if before.same_trouble(failure) || (before.kind, failure.kind) == (Kind::Outage, Kind::Outage) {

@@ -103,10 +103,11 @@ fn an_outage_in_other_words_is_no_news_but_another_trouble_is() {
     let mut schedule = schedule((0..5).map(|name| object("a", name)), now);
     let tickets = schedule.take_due(now.tick);
     let failure = |kind, code| Failure::new(Blame::Host, kind, Code::new(code));
-    assert_eq!(schedule.failed(&tickets[0], &failure(Kind::Outage, "cut-off"), now).len(), 1);
-    // Those who were on their way have nothing to add, whatever they met.
-    assert_eq!(schedule.failed(&tickets[1], &failure(Kind::Throttled, "Throttled"), now), []);
-    assert_eq!(schedule.failed(&tickets[2], &failure(Kind::Outage, "timeout"), now), []);
+    assert_eq!(schedule.failed(&tickets[0], &failure(Kind::Outage, "cut-off"), now), [], "it may be its own trouble");
+    assert_eq!(schedule.failed(&tickets[1], &failure(Kind::Outage, "cut-off"), now).len(), 1);
+    // Others who were on their way have nothing to add, whatever they met.
+    assert_eq!(schedule.failed(&tickets[2], &failure(Kind::Throttled, "Throttled"), now), []);
+    assert_eq!(schedule.failed(&tickets[3], &failure(Kind::Outage, "timeout"), now), []);
     let probes = [
         (failure(Kind::Outage, "refused"), 0),
         (failure(Kind::Denied, "ForbiddenByFirewall"), 1),
@@ -321,6 +322,19 @@ fn what_was_in_flight_when_somebody_wanted_it_fresh_is_asked_for_again() {
 }
 
 #[test]
+fn a_wish_outlives_the_failure_of_what_was_in_flight() {
+    let now = start();
+    let mut schedule = schedule([object("a", 0)], now);
+    let tickets = schedule.take_due(now.tick);
+    schedule.refresh_now(now.tick);
+    schedule.failed(&tickets[0], &fails(Blame::Object, Kind::Missing), now);
+    let again = schedule.take_due(now.tick);
+    assert_eq!(again.len(), 1, "somebody may have mended it meanwhile");
+    schedule.failed(&again[0], &fails(Blame::Object, Kind::Missing), now);
+    assert!(schedule.take_due(now.tick).is_empty(), "once");
+}
+
+#[test]
 fn what_stands_by_sleeps_until_it_is_needed() {
     let now = start();
     let standby = object("b", 0);
@@ -377,5 +391,36 @@ fn a_wish_for_freshness_does_not_send_the_same_one_to_a_shut_gate_again() {
     }
     for (gap, least) in gaps.iter().zip([0.8, 1.6, 3.2, 6.4]) {
         assert!(*gap >= Duration::from_secs_f64(least), "{gaps:?}");
+    }
+}
+
+#[test]
+fn one_object_that_is_turned_away_alone_is_no_news_of_its_host() {
+    let now = start();
+    let mut schedule = schedule((0..3).map(|name| object("a", name)), now);
+    let tickets = schedule.take_due(now.tick);
+    let bad = fails(Blame::Host, Kind::Outage);
+    assert_eq!(schedule.failed(&tickets[0], &bad, now), []);
+    assert_eq!(schedule.succeeded(&tickets[1], None, now), [], "who was on his way proves nothing");
+    assert_eq!(schedule.failed(&tickets[2], &fails(Blame::Object, Kind::Missing), now), []);
+    // The others pass, and it is turned away again and again.
+    let mut now = now;
+    let mut told = Vec::new();
+    for _ in 0..20 {
+        let wake = schedule.next_wake(now.tick).unwrap();
+        now = after(now, wake - now.tick);
+        for ticket in schedule.take_due(now.tick) {
+            let changes = if *ticket.object() == object("a", 0) {
+                schedule.failed(&ticket, &bad, now)
+            } else {
+                schedule.succeeded(&ticket, None, now)
+            };
+            told.extend(changes);
+        }
+    }
+    assert!(!told.is_empty());
+    for change in told {
+        let GateChange::Alone { object: alone, .. } = change else { panic!("{change:?}") };
+        assert_eq!(alone, object("a", 0));
     }
 }

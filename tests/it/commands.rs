@@ -323,7 +323,7 @@ fn logs_are_what_was_asked_for() {
 fn whoever_asks_for_json_gets_nothing_else() {
     let world = world();
     let config = world.config("secrets: {a: keyvault:demo/secrets/a, c: keyvault:demo/secrets/missing}\n");
-    let ended = world.init(&config, &["--timeout", "1s", "--log-format", "json"]);
+    let ended = world.init(&config, &["--timeout", "4s", "--log-format", "json"]);
     assert_eq!(ended.code, Some(69));
     let events: Vec<serde_json::Value> =
         ended.stderr.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
@@ -331,7 +331,7 @@ fn whoever_asks_for_json_gets_nothing_else() {
     assert_eq!(last["level"], "ERROR", "{last}");
     assert!(last["message"].as_str().unwrap().contains("secret c (keyvault:demo/secrets/missing): missing"), "{last}");
     // Silence is about the log: why it ended is still said.
-    let ended = world.init(&config, &["--timeout", "1s", "--log-level", "off"]);
+    let ended = world.init(&config, &["--timeout", "4s", "--log-level", "off"]);
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
     ended.expect(69, &["keyferry: secret c"]);
 }

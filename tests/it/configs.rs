@@ -117,7 +117,7 @@ fn with_file(content: &[u8]) -> (tempfile::TempDir, String) {
 fn ten_mistakes_are_ten_lines_and_exit_code_78() {
     let sample = samples("invalid").into_iter().find(|sample| sample.name == "ten-mistakes.yaml").unwrap();
     let (_folder, file) = with_file(sample.text.as_bytes());
-    let ended = end(&mut binary(&["init", "--config", &file]));
+    let ended = end(&mut binary(&["init", "--config", &file, "--log-format", "text"]));
     assert_eq!(ended.code, Some(78), "{ended:?}");
     let expected: Vec<String> = sample.expected.iter().map(|problem| format!("{file}:{problem}")).collect();
     assert_eq!(ended.last_words(), expected);

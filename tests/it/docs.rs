@@ -50,7 +50,10 @@ fn every_configuration_in_the_documents_is_valid() {
     for block in &blocks {
         assert_loads("README.md", block);
     }
-    assert_loads("examples/local/keyferry.yaml", &document("examples/local/keyferry.yaml"));
+    for example in ["certificates", "local"] {
+        let name = format!("examples/{example}/keyferry.yaml");
+        assert_loads(&name, &document(&name));
+    }
 }
 
 #[test]

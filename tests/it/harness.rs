@@ -160,6 +160,24 @@ impl Ended {
     }
 }
 
+/// Says why a test cannot be done here. Where everything must be done, as in the gate, that is a failure.
+#[track_caller]
+pub fn skip(why: &str) {
+    let strict = std::env::var_os("KEYFERRY_TEST_SKIPS_NOTHING").is_some();
+    assert!(!strict, "this test may not be skipped here, but {why}");
+    println!("skipped: {why}");
+}
+
+/// Whether this is root; else the test is skipped.
+#[track_caller]
+pub fn root_or_skip() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        skip("it needs root");
+    }
+    root
+}
+
 /// Checks every case at the same time, each on a thread of its own: most of them only wait for a deadline.
 pub fn at_once<T: Sync>(cases: &[T], check: impl Fn(&T) + Sync) {
     std::thread::scope(|scope| {

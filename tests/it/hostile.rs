@@ -212,7 +212,7 @@ fn a_redirect_is_not_followed() {
         };
         world.emulator.fault(Fault::new(*service, answer));
         let secrets = format!("secrets: {{good: 'file:{}', bad: keyvault:demo/secrets/good}}\n", local.display());
-        let ended = world.init(&world.config(&secrets), &["--timeout", "2s"]);
+        let ended = world.init(&world.config(&secrets), &["--timeout", "6s"]);
         assert_eq!(ended.code, Some(69), "{ended:#?}");
         assert!(ended.about("bad").contains(&format!("http-{status}")), "{ended:#?}");
         assert_good(&world);
@@ -410,7 +410,7 @@ fn an_answer_that_is_no_secret() {
         let config = with_other(&world);
         let raw = Misbehaviour::Raw { status: 200, headers: Vec::new(), body: (*body).to_owned() };
         world.emulator.fault(Fault::vault(raw).of_secret("bad").with_bearer(true));
-        let ended = world.init(&config, &["--timeout", "2s"]);
+        let ended = world.init(&config, &["--timeout", "6s"]);
         assert_eq!(ended.code, Some(69), "{body}: {ended:#?}");
         assert!(ended.about("bad").contains("unavailable (bad-answer)"), "{ended:#?}");
         assert_good(&world);

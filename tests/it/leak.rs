@@ -12,7 +12,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use keyferry_emulator::{Assertion, DEFAULT_CLIENT, Fault, Misbehaviour, Permission, Refusal, Settings};
 use rustix::process::Signal;
 
-use crate::harness::{Running, World, at_once, end, eventually, until_holds};
+use crate::harness::{Running, World, at_once, end, eventually, root_or_skip, until_holds};
 
 /// A value that nothing else looks like, with characters that every encoding treats in its own way.
 fn canary(of: &str) -> String {
@@ -280,7 +280,7 @@ fn nothing_is_said_when_it_cannot_be_published() {
     let mount = world.root.path().join("small");
     fs::create_dir(&mount).unwrap();
     if !Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"]).arg(&mount).status().unwrap().success() {
-        println!("skipped: no tmpfs can be mounted");
+        crate::harness::skip("no tmpfs can be mounted");
         return;
     }
     let _mounted = Mounted(mount.clone());
@@ -336,17 +336,9 @@ fn open_to_others(world: &World) {
     }
 }
 
-fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("skipped: only root can look");
-    }
-    root
-}
-
 #[test]
 fn nobody_but_root_may_look_into_the_process() {
-    if !is_root() {
+    if !root_or_skip() {
         return;
     }
     let world = World::new();
@@ -411,7 +403,7 @@ fn copies(pid: u32, secrets: &[&str]) -> Vec<(usize, Vec<String>)> {
 
 #[test]
 fn a_value_that_was_rotated_away_leaves_no_copy_in_memory() {
-    if !is_root() {
+    if !root_or_skip() {
         return;
     }
     at_once(&[true, false], |http2| no_copy_stays(Settings { http2: *http2, ..Settings::default() }));
@@ -454,8 +446,8 @@ secrets: {a: keyvault:demo/secrets/a, b: {from: keyvault:demo/secrets/b, propert
 
 #[test]
 fn a_federated_token_is_not_in_the_log() {
-    let mint = |world: &World, assertion: &Assertion| world.emulator.federated_token(assertion);
     type Spoil = fn(String) -> String;
+    let mint = |world: &World, assertion: &Assertion| world.emulator.federated_token(assertion);
     let as_it_is: Spoil = |token| token;
     let cases: &[(&str, Assertion, Spoil)] = &[
         ("AADSTS700024", Assertion { issued_at: -7200, ..Assertion::default() }, as_it_is),

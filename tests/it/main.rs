@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod certificates;
 mod cold_start;
 mod commands;
 mod configs;

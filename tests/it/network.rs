@@ -22,11 +22,11 @@ impl Void {
         let name = format!("keyferry-{name}-{}", std::process::id());
         let etc = PathBuf::from("/etc/netns").join(&name);
         if !rustix::process::geteuid().is_root() {
-            println!("skipped: making a network namespace needs root");
+            crate::harness::skip("making a network namespace needs root");
             return None;
         }
         if let Err(reason) = ip(&["netns", "add", &name]) {
-            println!("skipped: no network namespace: {reason}");
+            crate::harness::skip(&format!("no network namespace: {reason}"));
             return None;
         }
         let void = Self { name, etc };
@@ -41,7 +41,7 @@ impl Void {
         for line in script.lines() {
             let words: Vec<&str> = ["-n", void.name.as_str()].into_iter().chain(line.split_whitespace()).collect();
             if let Err(reason) = ip(&words) {
-                println!("skipped: {line}: {reason}");
+                crate::harness::skip(&format!("{line}: {reason}"));
                 return None;
             }
         }

@@ -181,7 +181,7 @@ fn init_ends_on_time_says_who_is_missing_and_the_next_one_succeeds() {
         for number in 0..3 {
             let line = ended.about(&format!("sick{number}"));
             // Who hangs for longer than the deadline has not failed yet.
-            let reason = if how == How::Unanswered { "no answer until the deadline" } else { "(timeout)" };
+            let reason = if how == How::Unanswered { "there was no answer yet" } else { "(timeout)" };
             assert!(line.contains(reason), "{line}");
         }
         let others = ended.last_words().iter().filter(|word| word.starts_with("secret well")).count();
@@ -260,6 +260,6 @@ fn a_signal_ends_it_at_once_whatever_hangs() {
         let (code, _) = agent.stop();
         println!("SIGTERM | {service:?} {how:?} | ended after {:.0?}", told.elapsed());
         assert_eq!(code, Some(0));
-        assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+        assert!(told.elapsed() < Duration::from_secs(3), "{:?}", told.elapsed());
     });
 }

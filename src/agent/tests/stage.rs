@@ -149,6 +149,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
                 }
             }
         }
+        if *event.metadata().level() > tracing::Level::INFO {
+            return;
+        }
         let mut message = Message(String::new());
         event.record(&mut message);
         self.0.lock().unwrap().push(message.0);

@@ -84,7 +84,7 @@ impl Checker<'_> {
         include
     }
 
-    /// Two secrets cannot be one file, nor one a file and the other a directory of that name.
+    /// Two secrets, or two parts of one, cannot be one file, nor one a file and the other a directory of that name.
     fn collisions(&mut self, path: &[&str], include: &[SecretName], secrets: &Secrets) {
         let mut taken: BTreeMap<PathBuf, &SecretName> = BTreeMap::new();
         let files = |name| secrets.get(name).into_iter().flat_map(|secret| secret.files.values().cloned());
@@ -92,11 +92,12 @@ impl Checker<'_> {
             let within = file.ancestors().find_map(|above| Some((*taken.get(above)?, above == file)));
             let around = || taken.range(file.clone()..).next().filter(|(other, _)| other.starts_with(&file));
             let message = match within {
+                Some((other, true)) if other == name => format!("two parts of '{name}' have the same file"),
                 Some((other, true)) => format!("the secrets '{other}' and '{name}' have the same file"),
-                Some((other, false)) => format!("the file of '{name}' lies in the file of '{other}'"),
+                Some((other, false)) => lies_in(name, other),
                 None => {
                     if let Some((_, other)) = around() {
-                        format!("the file of '{other}' lies in the file of '{name}'")
+                        lies_in(other, name)
                     } else {
                         taken.insert(file, name);
                         continue;
@@ -105,6 +106,14 @@ impl Checker<'_> {
             };
             self.problem(path, format!("{message}: give one another name with 'file:' or 'parts:'"));
         }
+    }
+}
+
+fn lies_in(inner: &SecretName, outer: &SecretName) -> String {
+    if inner == outer {
+        format!("the file of one part of '{inner}' lies in that of another")
+    } else {
+        format!("the file of '{inner}' lies in the file of '{outer}'")
     }
 }
 

@@ -29,7 +29,7 @@ impl Checker<'_> {
                     short = RawLongSecret { from: Some(from.clone()), ..RawLongSecret::default() };
                     (&short, &["secrets", name][..])
                 }
-                RawSecret::Long(long) => (long, &["secrets", name, "from"][..]),
+                RawSecret::Long(long) => (&**long, &["secrets", name, "from"][..]),
             };
             let object = self.object(from, long, raw, config, hosts_checked);
             let meant = self.secret(name, long, object, config);
@@ -180,7 +180,7 @@ impl Checker<'_> {
                     let path = ["secrets", name, "parts", part.name()];
                     files.extend(self.take(&path, check_file(file)).map(|file| (part, file)));
                 }
-                if files.is_empty() {
+                if parts.written().next().is_none() && !self.tree.was_cut_within(&member("parts")) {
                     self.problem(&member("parts"), "no part is named: 'parts: {fullchain: tls.crt, key: tls.key}'");
                 }
                 Some(files)
@@ -210,7 +210,7 @@ fn check_file(file: &str) -> Result<PathBuf, String> {
     let wrong = |reason: &str| Err(reason.to_owned());
     let path = Path::new(file);
     if file.is_empty() {
-        return wrong("a file's name is not empty; for no file write false");
+        return wrong("a file's name is not empty; for no file write false, or leave the part out");
     }
     if file.contains('\0') {
         return wrong("a file's name cannot hold a NUL character");

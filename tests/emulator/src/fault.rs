@@ -1,12 +1,14 @@
 //! Faults on demand: what they do, which requests they hit, and how often.
 
+mod force;
+
 use std::time::Duration;
 
+use crate::{Collection, Refusal, Service};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-use crate::{Collection, Refusal, Service};
+pub(crate) use force::{Faults, Strike};
 
 /// What a request is for; a fault can be limited to one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -329,75 +331,6 @@ impl<'a> HitRequest<'a> {
     /// The name asked for, if it is one of that collection.
     fn named(&self, collection: Collection) -> Option<&'a str> {
         self.name.filter(|_| self.collection == Some(collection))
-    }
-}
-
-#[derive(Debug)]
-struct Installed {
-    id: FaultId,
-    fault: Fault,
-    matched: u64,
-    cleared: CancellationToken,
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        self.cleared.cancel();
-    }
-}
-
-/// A fault that strikes a request.
-#[derive(Debug)]
-pub(crate) struct Strike {
-    pub(crate) id: FaultId,
-    pub(crate) misbehaviour: Misbehaviour,
-    /// Cancelled when the fault is cleared.
-    pub(crate) cleared: CancellationToken,
-}
-
-/// The faults in force, oldest first.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    installed: Vec<Installed>,
-    last: u64,
-}
-
-impl Faults {
-    pub(crate) fn install(&mut self, fault: Fault) -> FaultId {
-        self.last += 1;
-        let id = FaultId(self.last);
-        self.installed.push(Installed { id, fault, matched: 0, cleared: CancellationToken::new() });
-        id
-    }
-
-    pub(crate) fn clear(&mut self, id: FaultId) {
-        self.installed.retain(|installed| installed.id != id);
-    }
-
-    pub(crate) fn clear_all(&mut self) {
-        self.installed.clear();
-    }
-
-    /// Finds the oldest fault that strikes now, and counts the strike.
-    pub(crate) fn strike(&mut self, hit: &Hit<'_>) -> Option<Strike> {
-        for installed in &mut self.installed {
-            if installed.fault.remaining == Some(0) || !installed.fault.matches(hit) {
-                continue;
-            }
-            installed.matched += 1;
-            if installed.fault.every > 1 && !installed.matched.is_multiple_of(installed.fault.every) {
-                continue;
-            }
-            if let Some(remaining) = &mut installed.fault.remaining {
-                *remaining -= 1;
-            }
-            return Some(Strike {
-                id: installed.id,
-                misbehaviour: installed.fault.misbehaviour.clone(),
-                cleared: installed.cleared.clone(),
-            });
-        }
-        None
     }
 }
 

@@ -96,7 +96,10 @@ pub(crate) fn try_publish(sink: &mut FilesSink, dir: &Path, files: &[(&str, &str
 }
 
 pub(crate) fn changed(published: &Published) -> Vec<&str> {
-    published.changed.iter().map(|path| path.to_str().unwrap()).collect()
+    let paths = published.changed.iter().chain(&published.removed);
+    let mut paths: Vec<&str> = paths.map(|path| path.to_str().unwrap()).collect();
+    paths.sort_unstable();
+    paths
 }
 
 pub(crate) fn assert_shows(dir: &Path, files: &[(&str, &str)]) {
@@ -158,13 +161,7 @@ pub(crate) fn identity(path: &Path) -> (u64, u64, i64, i64) {
 }
 
 /// Whether the test may change uids and mount; says so if it skips.
-pub(crate) fn root_or_skip() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        println!("skipped: needs root");
-    }
-    root
-}
+pub(crate) use crate::harness::root_or_skip;
 
 /// This test binary again, running one ignored test as a process of its own.
 pub(crate) fn child(test: &str) -> Command {

@@ -66,7 +66,7 @@ fn a_disk_is_refused_unless_allowed() {
     let disk = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let kind = rustix::fs::statfs(disk).unwrap().f_type;
     if kind == 0x0102_1994 {
-        println!("skipped: the target directory is on tmpfs");
+        crate::harness::skip("the target directory is on tmpfs");
         return;
     }
     let mut desk = Desk::within(disk);

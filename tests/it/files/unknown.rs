@@ -69,3 +69,42 @@ fn what_somebody_else_has_changed_is_not_kept() {
     fs::remove_file(desk.dir().join("second-name")).unwrap();
     desk.assert_shows(&[("a", "1")]);
 }
+
+#[test]
+fn what_an_earlier_run_published_stays_under_another_mode_and_group() {
+    for mode in [0o440, 0o600, 0o400] {
+        let mut desk = Desk::new().made(0o777);
+        desk.publish(&mut desk.sink(), &[("a", "1"), ("sub/b", "2")]);
+        desk.settings.mode = mode;
+        let mut sink = desk.sink();
+        let files = [("a", "other"), ("sub/b", "other")];
+        let published = publish(&desk, &mut sink, &files, &["a", "sub/b"]);
+        assert_eq!(published.kept, ["a", "sub/b"].map(std::path::PathBuf::from), "{mode:o}");
+        desk.assert_shows(&[("a", "1"), ("sub/b", "2")]);
+        assert_eq!(super::desk::mode(&desk.dir().join("sub/b")), mode);
+        let again = publish(&desk, &mut sink, &files, &["a", "sub/b"]);
+        assert_eq!((changed(&again), again.repaired.clone()), (vec![], vec![]), "{mode:o}");
+    }
+}
+
+#[test]
+fn what_another_uid_has_published_is_not_replaced_by_nothing() {
+    if !super::desk::root_or_skip() {
+        return;
+    }
+    let desk = Desk::new().made(0o777);
+    desk.publish(&mut desk.sink(), &[("a", "1"), ("b", "2")]);
+    let all = [desk.dir().join("..data"), desk.generation(), desk.generation().join("a"), desk.generation().join("b")];
+    for path in all {
+        std::os::unix::fs::lchown(path, Some(10001), Some(10001)).unwrap();
+    }
+    let mut sink = desk.sink();
+    let files = [("a", "other"), ("b", "other")];
+    let error = sink.publish(&partly(desk.dir(), &files, &["a", "b"]), Instant::now()).unwrap_err();
+    assert!(error.to_string().contains("under one uid"), "{error}");
+    assert_eq!(fs::read_to_string(desk.dir().join("a")).unwrap(), "1", "nothing published is lost");
+    // As soon as something is known, that is published, and what is gone is said to be.
+    let published = publish(&desk, &mut sink, &files, &["b"]);
+    assert!(published.repaired.iter().any(|sentence| sentence.contains("b of an earlier run")), "{published:?}");
+    desk.assert_shows(&[("a", "other")]);
+}

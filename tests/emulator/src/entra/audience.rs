@@ -15,6 +15,8 @@ const KNOWN: &[&str] = &[
     "https://management.chinacloudapi.cn",
     "https://cognitiveservices.azure.com",
     "https://ai.azure.com",
+    // A cloud whose names do not resolve (RFC 2606), but for which there are tokens.
+    "https://vault.keyferry-test.invalid",
 ];
 
 /// The audiences a test has added.
