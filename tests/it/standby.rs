@@ -98,6 +98,9 @@ fn the_standby_gives_what_a_vault_cannot_that_refuses_connections() {
     assert_values(&world, Some("standby"));
 }
 
+/// What the primary says, and how it comes to.
+type Trouble = (&'static str, Box<dyn Fn(&World) + Sync>);
+
 #[test]
 fn what_is_denied_or_missing_is_so_in_the_standby_too() {
     let deny = |world: &World, refusal| {
@@ -111,7 +114,7 @@ fn what_is_denied_or_missing_is_so_in_the_standby_too() {
             world.emulator.update_secret("main", name, None, |secret| secret.enabled = false);
         }
     };
-    let cases: [(&str, Box<dyn Fn(&World) + Sync>); 5] = [
+    let cases: [Trouble; 5] = [
         ("denied (ForbiddenByRbac)", Box::new(move |world| deny(world, Refusal::ForbiddenByRbac))),
         ("denied (AccessDenied)", Box::new(move |world| deny(world, Refusal::AccessDenied))),
         ("denied (ForbiddenByFirewall)", Box::new(move |world| deny(world, Refusal::ForbiddenByFirewall))),
