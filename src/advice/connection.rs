@@ -2,7 +2,7 @@
 //! Azure Machine Learning was seen to answer.
 
 use super::{BY_ITSELF, CERTIFICATE, Who};
-use crate::failure::{Failure, Kind};
+use crate::failure::{Blame, Failure, Kind};
 use crate::reference::{ConnectionName, Workspace};
 
 const ROLE: &str = "Azure Machine Learning Workspace Connection Secrets Reader";
@@ -41,14 +41,23 @@ pub(super) fn on(failure: &Failure, workspace: &Workspace, name: &ConnectionName
                 "there is no such subscription, or none in this tenant: az account show --subscription {subscription}"
             )
         }
-        (Kind::Missing, _) => format!("look for it: az ml connection show --name {name} {at}"),
+        (Kind::Missing, _) => {
+            format!("there is no connection '{name}' in workspace {}: az ml connection list {at}", workspace.name())
+        }
+        // Whoever is let in by another token than this one has no use for a role.
+        (Kind::Denied, _) if failure.blame == Blame::Host => format!(
+            "Resource Manager refuses the token of {called}, also one made anew: the subscription's tenant must be {tenant}, \
+             and this machine's clock right; compare with: az account show --subscription {subscription} --query tenantId"
+        ),
         (Kind::Denied, _) => format!(
             "give {called} the role: az role assignment create --role \"{ROLE}\" --assignee {assignee} --scope \
              \"{workspace}\" (it takes minutes to work)"
         ),
-        (Kind::Throttled, _) => "the subscription's requests are limited; it is tried again by itself, and a longer \
-             refresh.connectionInterval asks less often"
-            .to_owned(),
+        (Kind::Throttled, _) => format!(
+            "Resource Manager limits the requests of subscription {subscription}; it is tried again by itself, and a longer \
+             refresh.connectionInterval asks less often; see who else asks: az monitor activity-log list --subscription \
+             {subscription} --offset 1h --query \"[].caller\""
+        ),
         (Kind::Content, _) => format!("look at it: az ml connection show --name {name} {at}; and at the reference"),
         _ => BY_ITSELF.to_owned(),
     }

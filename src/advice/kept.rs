@@ -47,7 +47,8 @@ pub(super) fn on(failure: &Failure, kept: &Kept<'_>, who: &Who<'_>) -> String {
             let (role, why) = match collection {
                 Collection::Secret => ("Key Vault Secrets User", ""),
                 Collection::Certificate => ("Key Vault Certificate User", THROUGH_ITS_SECRET),
-                Collection::Key => ("Key Vault Crypto User", ""),
+                // Only the public half is read; a role that uses keys would give the other half away to be used.
+                Collection::Key => ("Key Vault Reader", ""),
             };
             format!(
                 "give {called} the role: az role assignment create --role \"{role}\" --assignee {assignee} \

@@ -197,7 +197,7 @@ fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
     let (certificate, key) = (Collection::Certificate, Collection::Key);
     let table: [(What, _, &[&str]); 12] = [
         ((certificate, "web", None), denied, &["--role \"Key Vault Certificate User\"", "certificate's secret"]),
-        ((key, "sign", None), denied, &["--role \"Key Vault Crypto User\" --assignee my-client"]),
+        ((key, "sign", None), denied, &["--role \"Key Vault Reader\" --assignee my-client"]),
         ((certificate, "web", None), no_policy, &["--spn my-client --secret-permissions get;", "certificate's secret"]),
         (
             (key, "sign", None),

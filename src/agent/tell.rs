@@ -153,13 +153,19 @@ impl<S: Source> Agent<S> {
     }
 
     fn tell_shut(&self, gate: &Gate, failure: &Failure) {
-        let behind = self.names.iter().filter(|(object, _)| object.gates().contains(gate));
-        let names: Vec<&str> = behind.clone().flat_map(|(_, names)| names).map(SecretName::as_str).collect();
-        let Some(object) = behind.map(|(object, _)| object).next() else { return };
+        let is_behind = |(object, _): &(&Object, &Vec<SecretName>)| object.gates().contains(gate);
+        let sources: Vec<_> = self.names.iter().filter(is_behind).collect();
+        let (behind, consequence) = if sources.is_empty() {
+            (self.standby_for.iter().filter(is_behind).collect(), "it stands by for")
+        } else {
+            (sources, "tried again one at a time, what is published stays")
+        };
+        let Some((object, _)) = behind.first() else { return };
+        let names: Vec<&str> = behind.iter().flat_map(|(_, names)| *names).map(SecretName::as_str).collect();
         let told = advice::told(failure, object, &self.identities);
         tracing::warn!(
             code = %failure.code, secrets = names.len(),
-            "{} failed: {told}; tried again one at a time, what is published stays: {}", what(gate), few(&names)
+            "{} failed: {told}; {consequence}: {}", what(gate), few(&names)
         );
     }
 }

@@ -88,17 +88,19 @@ impl Tokens {
         made.or_else(|failure| self.kept(&key, |kept| kept.token.lasts((self.clock)().tick)).ok_or(failure))
     }
 
-    /// A token to hand out, which must not be about to end: one whose renewal fails is none, but that is this scope's
-    /// trouble only while the old token still serves whoever else signs in.
+    /// A token to hand out, which must not be about to end: one whose renewal fails is none. But as long as any token of
+    /// this identity lasts, others may well go on with theirs, and the failure is this scope's own trouble.
     pub(super) async fn renewed(&self, identity: &IdentityName, scope: &str) -> Result<Arc<Token>, Failure> {
         let key = (identity.clone(), scope.to_owned());
         let now = (self.clock)().tick;
         if let Some(token) = self.kept(&key, |kept| now < kept.token.renew_at) {
             return Ok(token);
         }
-        let lasts = |kept: &Kept| kept.token.lasts((self.clock)().tick);
         self.make(&key).await.map_err(|failure| {
-            if self.kept(&key, lasts).is_some() { failure.blamed_on(Blame::Object) } else { failure }
+            let now = (self.clock)().tick;
+            let cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+            let others_sign_in = cache.iter().any(|((whose, _), kept)| whose == identity && kept.token.lasts(now));
+            if others_sign_in { failure.blamed_on(Blame::Object) } else { failure }
         })
     }
 

@@ -104,8 +104,17 @@ impl Connections {
         let nowhere = || Failure::new(Blame::Object, Kind::Misconfigured, Code::new("no-resource-manager"));
         let service = self.resource_manager.as_ref().ok_or_else(nowhere)?;
         let key = (identity.clone(), workspace.clone(), name.clone());
-        if let Some(modified) = self.worth_a_look(&key) {
-            match self.ask(service, &key, Method::Get).await {
+        let answer = self.read(service, &key).await;
+        if answer.as_ref().is_err_and(|failure| failure.blame == Blame::Object) {
+            // While it was refused its value may have been removed: that it has not moved since would not bring that back.
+            self.remember(key, None);
+        }
+        answer
+    }
+
+    async fn read(&self, service: &ResourceManager, key: &Key) -> Result<Answer, Failure> {
+        if let Some(modified) = self.worth_a_look(key) {
+            match self.ask(service, key, Method::Get).await {
                 Ok(response) if modified_at(response.body().as_ref()).as_ref() == Some(&modified) => {
                     return Ok(Answer::Unchanged);
                 }
@@ -114,15 +123,15 @@ impl Connections {
                 Err(failure) if (failure.blame, failure.kind) == (Blame::Object, Kind::Denied) => {
                     let now = (self.clock)().tick;
                     let mut may_not_look = self.may_not_look.lock().unwrap_or_else(PoisonError::into_inner);
-                    may_not_look.insert((identity.clone(), workspace.clone()), now);
+                    may_not_look.insert((key.0.clone(), key.1.clone()), now);
                 }
                 Err(failure) => return Err(failure),
             }
         }
-        let response = self.ask(service, &key, Method::Post).await?;
+        let response = self.ask(service, key, Method::Post).await?;
         let body = response.body().as_ref();
         let value = SecretValue::new(body.to_vec());
-        self.remember(key, modified_at(body));
+        self.remember(key.clone(), modified_at(body));
         let secret = Secret::plain(Version::Unversioned, value);
         Ok(Answer::Fetched(Fetched { secret, expires: None, renew_at: None, hint: None }))
     }

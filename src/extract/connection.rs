@@ -36,7 +36,7 @@ pub enum Unusable {
 }
 
 /// The credentials that each authentication type has; of one that is not known here, whatever it has can be asked for.
-const KNOWN: [(&str, &str); 9] = [
+const KNOWN: [(&str, &str); 10] = [
     ("ApiKey", "an ApiKey connection has 'key'"),
     ("AccountKey", "an AccountKey connection has 'key'"),
     ("CustomKeys", "a CustomKeys connection has those that were given to it, by their own names; case counts"),
@@ -45,6 +45,7 @@ const KNOWN: [(&str, &str); 9] = [
     ("SAS", "a SAS connection has 'sas'"),
     ("AccessKey", "an AccessKey connection has 'accessKeyId' and 'secretAccessKey'"),
     ("ServicePrincipal", "a ServicePrincipal connection has 'clientId', 'clientSecret' and 'tenantId'"),
+    ("ManagedIdentity", "a ManagedIdentity connection has 'clientId' and 'resourceId'"),
     (
         "OAuth2",
         "an OAuth2 connection has 'authUrl', 'clientId', 'clientSecret', 'developerToken', 'password', \

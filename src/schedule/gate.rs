@@ -160,7 +160,11 @@ impl Door {
         now: Instant,
     ) -> Option<GateChange> {
         if failure.kind == Kind::Throttled {
-            let gap = self.pace.as_ref().map_or(FIRST_GAP, |pace| pace.gap.saturating_mul(2).min(LONGEST_GAP));
+            // Those who were on their way when it shut had been sent at the pace of before: of a wave each is one too many,
+            // but only who was sent at the new pace says that it is still twice too fast.
+            let was_on_its_way = self.shut.as_ref().is_some_and(|shut| shut.probe != Some(entry));
+            let slower = |gap: Duration| if was_on_its_way { gap + FIRST_GAP } else { gap.saturating_mul(2) };
+            let gap = self.pace.as_ref().map_or(FIRST_GAP, |pace| slower(pace.gap).min(LONGEST_GAP));
             self.pace = Some(Pace { gap, next: now });
         }
         let wait = |failures| later(now, backoff::delay(failure, failures, seed, 0));

@@ -174,6 +174,29 @@ fn a_sick_object_is_not_the_probe_for_ever() {
 }
 
 #[test]
+fn a_wave_that_is_throttled_sets_no_pace_of_ages() {
+    let begin = start();
+    let mut schedule = schedule((0..12).map(|name| object("a", name)), begin);
+    let mut now = begin;
+    for (number, ticket) in schedule.take_due(begin.tick).iter().enumerate() {
+        if number < 3 {
+            schedule.succeeded(ticket, None, begin);
+        } else {
+            schedule.failed(ticket, &fails(Blame::Host, Kind::Throttled), begin);
+        }
+    }
+    let mut left = 9;
+    while left > 0 {
+        now = after(begin, schedule.next_wake(now.tick).unwrap() - begin.tick);
+        for ticket in schedule.take_due(now.tick) {
+            schedule.succeeded(&ticket, None, now);
+            left -= 1;
+        }
+    }
+    assert!(now.tick - begin.tick < Duration::from_secs(6), "{:?}", now.tick - begin.tick);
+}
+
+#[test]
 fn throttling_sets_a_pace() {
     let begin = start();
     let mut schedule = schedule((0..40).map(|name| object("a", name)), begin);

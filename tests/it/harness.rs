@@ -61,8 +61,10 @@ impl World {
     /// The part of every configuration that says where the emulator is.
     pub fn preamble(&self, vaults: &[&str]) -> String {
         let mut text = format!(
-            "cloud: {{authorityHost: \"{}\", vaultSuffix: vault.localhost}}\ntls: {{caFile: {}}}\nvaults:\n",
+            "cloud: {{authorityHost: \"{}\", vaultSuffix: vault.localhost, resourceManager: \"{}\"}}\n\
+             tls: {{caFile: {}}}\nvaults:\n",
             self.emulator.authority(),
+            self.emulator.management_url(),
             self.root.path().join("ca.pem").display()
         );
         for vault in vaults {

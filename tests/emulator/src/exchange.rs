@@ -85,7 +85,7 @@ impl Arrived {
 
     /// What a front end rejects before the service sees it.
     fn is_malformed(&self) -> bool {
-        let readable = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~$".contains(&byte);
+        let readable = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.~$()".contains(&byte);
         !self.path.bytes().all(readable) || self.headers.values().any(|value| value.to_str().is_err())
     }
 

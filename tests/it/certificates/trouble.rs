@@ -226,7 +226,7 @@ fn each_kind_of_object_is_mended_by_its_own_command() {
             "keys",
             |world| deny(world, Permission::GetKey, Refusal::ForbiddenByRbac),
             77,
-            &["denied (ForbiddenByRbac)", "Key Vault Crypto User"],
+            &["denied (ForbiddenByRbac)", "Key Vault Reader"],
         ),
         (
             "keys",
