@@ -254,3 +254,19 @@ fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
         assert!(!advice.ends_with('.'), "{advice}");
     }
 }
+
+/// The tables of error codes of Key Vault, Entra, managed identities and Resource Manager.
+const DOCUMENTED: &str = include_str!("../../README.md");
+
+#[test]
+fn the_documentation_knows_every_code_that_has_advice() {
+    let codes = "SecretNotFound CertificateNotFound KeyNotFound SecretDisabled ForbiddenByRbac AccessDenied \
+        ForbiddenByFirewall ForbiddenByConnection AKV10022 AKV10032 AKV10046 Throttled AADSTS70021 AADSTS700211 \
+        AADSTS700212 AADSTS700213 AADSTS7002137 AADSTS7002138 AADSTS700024 AADSTS700016 AADSTS90002 AADSTS700027 \
+        AADSTS90061 AADSTS70011 AADSTS700022 AADSTS50196 AADSTS90055 AADSTS90006 AADSTS90012 AADSTS90024 AADSTS90033 \
+        AADSTS90090 identity-not-found AuthorizationFailed ResourceNotFound NotFoundError InvalidAuthenticationToken \
+        ExpiredAuthenticationToken SubscriptionRequestsThrottled ResourceRequestsThrottled";
+    for code in codes.split_whitespace() {
+        assert!(DOCUMENTED.contains(&format!("`{code}`")), "{code}");
+    }
+}

@@ -12,23 +12,24 @@ pub(super) struct Resolver;
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let host = name.as_str();
-            if is_local(host) {
-                return Ok(Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) as Addrs);
-            }
-            // As it is, without the search list: under Kubernetes' ndots:5 that would be asked several times first. A
-            // hosts file knows no dot at the end.
-            let absolute = format!("{}.", host.trim_end_matches('.'));
-            let found = match tokio::net::lookup_host((absolute.as_str(), 0)).await {
-                Ok(addresses) => Ok(addresses.collect::<Vec<_>>()),
-                Err(_) => tokio::net::lookup_host((host, 0)).await.map(Iterator::collect),
-            };
-            match found {
-                Ok(addresses) => Ok(Box::new(addresses.into_iter()) as Addrs),
-                Err(error) => Err(Box::new(Unresolved(error)) as _),
-            }
+            let addresses = addresses_of(name.as_str()).await.map_err(Box::new)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
+}
+
+/// The addresses of a name, all with port 0.
+pub(super) async fn addresses_of(host: &str) -> Result<Vec<SocketAddr>, Unresolved> {
+    if is_local(host) {
+        return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 0))]);
+    }
+    // As it is, without the search list: under Kubernetes' ndots:5 that would be asked several times first. A hosts file
+    // knows no dot at the end.
+    let absolute = format!("{}.", host.trim_end_matches('.'));
+    if let Ok(addresses) = tokio::net::lookup_host((absolute.as_str(), 0)).await {
+        return Ok(addresses.collect());
+    }
+    tokio::net::lookup_host((host, 0)).await.map(Iterator::collect).map_err(Unresolved)
 }
 
 /// Whether the name is `localhost` or under it.
@@ -40,4 +41,4 @@ pub(super) fn is_local(host: &str) -> bool {
 /// The name could not be resolved; kept as a type so that it can be told apart in an error's chain of sources.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot resolve the name")]
-pub(super) struct Unresolved(#[source] pub(super) io::Error);
+pub(super) struct Unresolved(#[source] io::Error);

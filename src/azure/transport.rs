@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::{Client, NoProxy, Proxy, redirect, retry};
+use reqwest::dns::Resolve;
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, redirect, retry};
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -69,6 +70,22 @@ pub(super) fn client(settings: &Settings) -> Result<Client, String> {
         builder = builder.proxy(proxy.no_proxy(NoProxy::from_string(&direct)));
     }
     builder.build().map_err(|error| format!("the HTTP client cannot be built: {error}"))
+}
+
+/// A client for what is beside the machine and gives tokens: no proxy, and no connection that is kept, because it is asked
+/// once in a token's life.
+pub(super) fn of_one_place(tls: ClientConfig, resolver: impl Resolve + 'static) -> ClientBuilder {
+    Client::builder()
+        .tls_backend_preconfigured(tls)
+        .dns_resolver(resolver)
+        .no_proxy()
+        .http1_only()
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .referer(false)
+        .connect_timeout(CONNECT)
+        .timeout(WHOLE_REQUEST)
+        .pool_max_idle_per_host(0)
 }
 
 /// TLS that trusts the system's authorities and the configured ones.

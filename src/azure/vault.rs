@@ -71,23 +71,32 @@ impl Vault {
         let path = version.map_or_else(String::new, |version| format!("/{}", version.as_str()));
         let path = format!("https://{vault}/{}/{}{path}", asked.segment(), name.as_str());
         let response = visit.get(&format!("{path}?api-version={API_VERSION}")).await?;
-        let body = response.body().as_ref();
         match collection {
-            Collection::Secret => read::secret(body),
-            Collection::Key => read::key(body),
-            Collection::Certificate => match read::certificate(body)? {
+            Collection::Secret => read::secret(response.body().as_ref()),
+            Collection::Key => read::key(response.body().as_ref()),
+            Collection::Certificate => match opened(response).await? {
                 read::Stored::Opened(fetched) => Ok(fetched),
                 // Only the service can open it; the version is the one that was looked at.
                 read::Stored::Closed { version, why } => {
                     let path = format!("https://{vault}/secrets/{}/{}", name.as_str(), version.as_str());
                     match visit.get(&format!("{path}?api-version={CONVERTING}")).await {
-                        Ok(response) => read::converted(response.body().as_ref()).ok_or(why),
+                        Ok(response) => match opened(response).await {
+                            Ok(read::Stored::Opened(fetched)) => Ok(fetched),
+                            Ok(read::Stored::Closed { .. }) | Err(_) => Err(why),
+                        },
                         Err(failure) => Err(not_converted(failure, why)),
                     }
                 }
             },
         }
     }
+}
+
+/// Opens a certificate beside the loop: a container may ask for seconds of key derivation, and nobody else waits for it.
+async fn opened(response: RawResponse) -> Result<read::Stored, Failure> {
+    let (_, _, body) = response.deconstruct();
+    let ended = || Failure::new(Blame::Object, Kind::Outage, Code::new("ended"));
+    tokio::task::spawn_blocking(move || read::certificate(body.as_ref())).await.unwrap_or_else(|_| Err(ended()))
 }
 
 /// The service did not convert what keyferry cannot open. One that does not know how answers so, and what is wrong is

@@ -1,20 +1,20 @@
 //! Plain HTTP to a service beside this machine, which is told a secret: never through a proxy, never redirected, and
 //! only at loopback, link-local and private addresses, whatever its name resolves to.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::{RawResponse, Url};
+use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::HeaderValue;
-use reqwest::{Client, redirect, retry};
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::azure::door::{causes, classify, collect};
-use crate::azure::resolve::{Unresolved, is_local};
-use crate::azure::transport::{CONNECT, WHOLE_REQUEST};
+use crate::azure::resolve::addresses_of;
+use crate::azure::transport::of_one_place;
 use crate::config::nearby::is_nearby;
 use crate::failure::{Blame, Code, Failure, Kind};
 
@@ -29,18 +29,7 @@ impl Nearby {
             .map_err(|error| format!("TLS cannot be set up: {error}"))?
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(Resolver)
-            .no_proxy()
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE_REQUEST)
-            .pool_max_idle_per_host(0)
-            .build();
+        let client = of_one_place(tls, Resolver).build();
         client.map(Self).map_err(|error| format!("the HTTP client cannot be built: {error}"))
     }
 
@@ -92,12 +81,8 @@ struct Resolver;
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let host = name.as_str();
-            if is_local(host) {
-                return Ok(Box::new(std::iter::once(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))) as Addrs);
-            }
-            let addresses = tokio::net::lookup_host((host, 0)).await.map_err(|error| Box::new(Unresolved(error)))?;
-            let addresses = only_nearby(addresses.collect()).map_err(Box::new)?;
+            let addresses = addresses_of(name.as_str()).await.map_err(Box::new)?;
+            let addresses = only_nearby(addresses).map_err(Box::new)?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }

@@ -9,8 +9,8 @@ use azure_core::Error;
 use azure_core::error::ErrorKind;
 use azure_core::http::request::Body;
 use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use reqwest::Client;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::{Client, redirect, retry};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -18,8 +18,8 @@ use rustls::{ClientConfig, RootCertStore};
 
 use super::file::Kept;
 use crate::azure::door::{classify, collect};
-use crate::azure::resolve::{Unresolved, is_local};
-use crate::azure::transport::{self, CONNECT, Settings, WHOLE_REQUEST};
+use crate::azure::resolve::addresses_of;
+use crate::azure::transport::{self, Settings, of_one_place};
 use crate::config::identity::{self, Trust};
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::secret::SecretValue;
@@ -97,19 +97,7 @@ impl TokenProxy {
 
     fn build(&self, tls: ClientConfig) -> Result<Client, Failure> {
         let resolver = Resolver { host: self.proxy.host.clone() };
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(resolver)
-            .https_only(true)
-            .no_proxy()
-            .http1_only()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .connect_timeout(CONNECT)
-            .timeout(WHOLE_REQUEST)
-            .pool_max_idle_per_host(0)
-            .build();
+        let client = of_one_place(tls, resolver).https_only(true).build();
         client.map_err(|_| Failure::new(Blame::Identity, Kind::Outage, Code::new("token-proxy-client")))
     }
 
@@ -168,14 +156,11 @@ impl Resolve for Resolver {
     fn resolve(&self, _: Name) -> Resolving {
         let host = self.host.clone();
         Box::pin(async move {
-            let address =
-                host.parse::<IpAddr>().ok().or_else(|| is_local(&host).then_some(IpAddr::from([127, 0, 0, 1])));
-            if let Some(address) = address {
+            if let Ok(address) = host.parse::<IpAddr>() {
                 return Ok(Box::new(std::iter::once(SocketAddr::from((address, 0)))) as Addrs);
             }
-            let addresses = tokio::net::lookup_host((host.as_str(), 0)).await;
-            let addresses = addresses.map_err(|error| Box::new(Unresolved(error)))?;
-            Ok(Box::new(addresses.collect::<Vec<_>>().into_iter()) as Addrs)
+            let addresses = addresses_of(&host).await.map_err(Box::new)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }

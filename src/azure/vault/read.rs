@@ -105,14 +105,6 @@ pub(super) fn certificate(body: &[u8]) -> Result<Stored, Failure> {
     }
 }
 
-/// The same, as the service itself has converted it; none if it is not what was asked for.
-pub(super) fn converted(body: &[u8]) -> Option<Fetched> {
-    match certificate(body).ok()? {
-        Stored::Opened(fetched) => Some(fetched),
-        Stored::Closed { .. } => None,
-    }
-}
-
 fn fetched(opened: certificate::Certificate, version: &VersionId) -> Fetched {
     let secret = Secret {
         version: Version::Upstream(version.as_str().to_owned()),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::azure::transport::WHOLE_REQUEST;
 
 #[test]
 fn a_name_with_one_public_address_has_none() {
