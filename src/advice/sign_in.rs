@@ -49,6 +49,10 @@ fn on_entra(code: &str, who: &Who<'_>) -> Option<String> {
         "AADSTS700016" => {
             format!("{called} is not an application of tenant {tenant}; look with: az ad sp show --id {assignee}")
         }
+        "AADSTS501051" => format!(
+            "assign {called} a role of the application that the scope names; those it has: az rest --method get --url \
+             \"https://graph.microsoft.com/v1.0/servicePrincipals(appId='{assignee}')/appRoleAssignments\""
+        ),
         "AADSTS90002" | "AADSTS900023" => {
             format!(
                 "there is no tenant {tenant} in this cloud; look with: az account show --query tenantId --output tsv"

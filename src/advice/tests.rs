@@ -117,6 +117,7 @@ fn each_kind_of_identity_has_its_own_advice() {
     let table = [
         (&workload, "AADSTS90061", "az aks show"),
         (&workload, "AADSTS70011", "az cloud show"),
+        (&workload, "AADSTS501051", "servicePrincipals(appId='my-client')/appRoleAssignments"),
         (&workload, "AADSTS50196", "too often by client my-client"),
         (&workload, "AADSTS90055", "tenant my-tenant"),
         (&workload, "AADSTS700027", "published keys"),

@@ -105,9 +105,14 @@ pub(super) fn no_such_audience(code: Code) -> Failure {
     Failure::new(Blame::Object, Kind::Misconfigured, code).because("there is no service of this audience")
 }
 
+/// The audience's own application lets in only those to whom it has assigned a role: others are not in doubt either.
+fn no_role_there(code: Code) -> Failure {
+    Failure::new(Blame::Object, Kind::Denied, code).because("the scope's application has assigned no role")
+}
+
 /// Whether it is that trouble, and not one of signing in.
 pub(super) fn is_about_the_audience(failure: &Failure) -> bool {
-    failure.blame == Blame::Object && failure.kind == Kind::Misconfigured
+    failure.blame == Blame::Object && matches!(failure.kind, Kind::Misconfigured | Kind::Denied)
 }
 
 /// Entra's code in a text of somebody who has asked it.
@@ -131,6 +136,7 @@ fn refused(status: u16, headers: &Headers, body: &[u8], clock: &Clock) -> Failur
         (Some(90006 | 90012 | 90024 | 90033 | 90090 | 90061), _) | (_, 408 | 500..=599) => Kind::Outage,
         (Some(700_016 | 90002 | 900_023), _) => Kind::Misconfigured,
         (Some(70011 | 500_011 | 700_022), _) => return no_such_audience(code),
+        (Some(501_051), _) => return no_role_there(code),
         (Some(_), _) | (None, 400 | 401) => Kind::Denied,
         _ => Kind::Outage,
     };

@@ -587,6 +587,23 @@ fn forty_references_are_no_more_requests_than_there_are_things() {
 }
 
 #[test]
+fn get_gives_one_value_of_a_connection_and_a_token() {
+    let world = aoai();
+    let get = |what: &str| end(&mut world.keyferry(&config(&world, KEY), &["get", what]));
+    for what in ["key", "azureml://connections/aoai/credentials/key", "${{azureml://connections/aoai/credentials/key}}"]
+    {
+        let got = get(what);
+        got.expect(0, &[]);
+        assert_eq!(got.stdout, b"k1", "{what}");
+    }
+    let token = get("entra:https://cognitiveservices.localhost/.default");
+    token.expect(0, &[]);
+    assert!(!token.stdout.is_empty() && token.stdout.iter().all(u8::is_ascii_graphic));
+    get("azureml://connections/aoai/credentials/nope").expect(65, &["an ApiKey connection has 'key'"]);
+    get("azureml://connections/nope/target").expect(69, &["there is no connection 'nope' in workspace ws"]);
+}
+
+#[test]
 fn no_version_is_made_from_a_value() {
     let world = aoai();
     let mut command = world.keyferry(&config(&world, KEY), &["init", "--timeout", "20s", "--log-level", "trace"]);

@@ -144,6 +144,14 @@ fn a_token_that_is_refused_to_this_application_is_its_own_trouble() {
     }));
     agent.wait_for("cannot be fetched: denied (AADSTS501051)", 1);
     assert_nobody_is_held_back(&world, agent);
+    // So it is when it is the first thing that is asked for.
+    let config = world.config(&format!("secrets: {{token: \"entra:{COGNITIVE}/.default\"}}\n"));
+    let ended = world.init(&config, &["--timeout", "2s"]);
+    ended.expect(
+        77,
+        &["secret token (entra:https://cognitiveservices.localhost/.default) cannot be fetched", "az rest"],
+    );
+    assert!(!ended.stderr.contains(SIGN_IN), "{ended:#?}");
     assert!(world.read("token").is_some_and(|token| !token.is_empty()), "{first} or its successor stays");
 }
 
