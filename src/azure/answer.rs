@@ -45,6 +45,12 @@ impl ErrorBody {
         envelope.error.unwrap_or_default()
     }
 
+    /// Whether whoever answered speaks the service's language. A page of something on the way has no code: a gateway's
+    /// 403 is not the service's word that access was taken away.
+    pub(super) fn has_code(&self) -> bool {
+        self.code.is_some()
+    }
+
     /// The innermost code; the status where there is none.
     pub(super) fn code(&self, status: u16) -> Code {
         match (&self.innererror, &self.code) {

@@ -15,7 +15,7 @@ pub(super) fn failure(response: &RawResponse) -> Failure {
         (401, _) => return unauthorized(error.message.as_deref().unwrap_or_default()),
         (403, "SecretDisabled" | "CertificateDisabled" | "KeyDisabled") => (Blame::Object, Kind::Disabled),
         (403, "ForbiddenByFirewall" | "ForbiddenByConnection") => (Blame::Host, Kind::Denied),
-        (403, _) => (Blame::Object, Kind::Denied),
+        (403, _) if error.has_code() => (Blame::Object, Kind::Denied),
         (404, "SecretNotFound" | "CertificateNotFound" | "KeyNotFound") => (Blame::Object, Kind::Missing),
         (429, _) => (Blame::Host, Kind::Throttled),
         (408 | 500..=599, _) => (Blame::Host, Kind::Outage),
@@ -44,3 +44,6 @@ fn unauthorized(message: &str) -> Failure {
         _ => Failure::new(Blame::Host, Kind::Denied, code).because("the vault refuses the token, also one made anew"),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ pub(super) struct Resolver;
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let addresses = addresses_of(name.as_str()).await.map_err(Box::new)?;
+            let addresses = addresses_of(name.as_str()).await?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }

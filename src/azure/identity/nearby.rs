@@ -81,8 +81,8 @@ struct Resolver;
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         Box::pin(async move {
-            let addresses = addresses_of(name.as_str()).await.map_err(Box::new)?;
-            let addresses = only_nearby(addresses).map_err(Box::new)?;
+            let addresses = addresses_of(name.as_str()).await?;
+            let addresses = only_nearby(addresses)?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }

@@ -159,7 +159,7 @@ impl Resolve for Resolver {
             if let Ok(address) = host.parse::<IpAddr>() {
                 return Ok(Box::new(std::iter::once(SocketAddr::from((address, 0)))) as Addrs);
             }
-            let addresses = addresses_of(&host).await.map_err(Box::new)?;
+            let addresses = addresses_of(&host).await?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
