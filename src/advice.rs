@@ -65,15 +65,22 @@ struct Who<'a> {
     assignee: String,
     /// How `az keyvault set-policy` is told.
     policy: String,
+    /// Its path in Microsoft Graph.
+    graph: String,
     tenant: &'a str,
 }
 
 impl<'a> Who<'a> {
     fn new(name: &IdentityName, identities: &'a BTreeMap<IdentityName, Identity>) -> Self {
         let identity = identities.get(name);
-        let client = |id: &str| (format!("client {id}"), id.to_owned(), format!("--spn {id}"));
-        let object = |called: String, id: String| (called, id.clone(), format!("--object-id {id}"));
-        let (called, assignee, policy) = match identity {
+        let client = |id: &str| {
+            (format!("client {id}"), id.to_owned(), format!("--spn {id}"), format!("servicePrincipals(appId='{id}')"))
+        };
+        let object = |called: String, id: String| {
+            let in_quotes = id.trim_matches('"');
+            (called, id.clone(), format!("--object-id {id}"), format!("servicePrincipals/{in_quotes}"))
+        };
+        let (called, assignee, policy, graph) = match identity {
             Some(
                 Identity::Workload(Workload { client: id, .. })
                 | Identity::ClientSecret(ClientSecret { client: id, .. })
@@ -88,14 +95,15 @@ impl<'a> Who<'a> {
                 ),
                 Which::System => object("the system-assigned identity".to_owned(), "<principal-id>".to_owned()),
             },
-            Some(Identity::AzureCli(_)) => object(
-                "the Azure CLI's user".to_owned(),
-                "\"$(az ad signed-in-user show --query id --output tsv)\"".to_owned(),
-            ),
+            Some(Identity::AzureCli(_)) => {
+                let user = "\"$(az ad signed-in-user show --query id --output tsv)\"";
+                let (called, assignee, policy, _) = object("the Azure CLI's user".to_owned(), user.to_owned());
+                (called, assignee, policy, "me".to_owned())
+            }
             None => client("<client-id>"),
         };
         let tenant = identity.and_then(Identity::tenant).unwrap_or("<tenant-id>");
-        Self { identity, called, assignee, policy, tenant }
+        Self { identity, called, assignee, policy, graph, tenant }
     }
 }
 
@@ -108,7 +116,7 @@ fn on_file(failure: &Failure, path: &str) -> String {
 }
 
 fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
-    let Who { called, assignee, tenant, .. } = who;
+    let Who { called, tenant, .. } = who;
     match failure.code.as_str() {
         "ForbiddenByFirewall" => format!(
             "the vault's firewall does not let this network in: az keyvault network-rule add --name {vault} --ip-address <address of this network>"
@@ -130,9 +138,12 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
             "the vault wants tokens of another cloud: set 'cloud' to the vault's".to_owned()
         }
         _ => match failure.kind {
-            Kind::Denied => {
-                format!("check what {called} may do: az role assignment list --assignee {assignee} --all")
-            }
+            // A 401 is about the token, not about roles: who may do nothing gets a 403.
+            Kind::Denied => format!(
+                "the vault refuses the token of {called}, also one made anew: this machine's clock must be right (compare it \
+                 with: date -u), and the vault's tenant {tenant}: az keyvault show --name {vault} --query \
+                 properties.tenantId"
+            ),
             _ => BY_ITSELF.to_owned(),
         },
     }

@@ -33,8 +33,6 @@ pub struct Certificate {
     pub parts: BTreeMap<Part, SecretValue>,
     /// Why the others are not there.
     pub missing: BTreeMap<Part, Missing>,
-    /// When the leaf begins to hold.
-    pub not_before: UnixTime,
     /// When the leaf ends.
     pub not_after: UnixTime,
 }
@@ -157,6 +155,17 @@ pub fn open(stored: &SecretValue, content_type: Option<&str>) -> Result<Certific
     Ok(parts(key.as_ref(), &chain, stored.pfx))
 }
 
+/// The PKCS#12 container that the vault stores, unopened.
+pub fn container(stored: &SecretValue) -> Option<SecretValue> {
+    unpacked(stored.expose())
+}
+
+fn unpacked(text: &[u8]) -> Option<SecretValue> {
+    let packed: Zeroizing<Vec<u8>> =
+        Zeroizing::new(text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect());
+    STANDARD.decode(packed.as_slice()).ok().map(SecretValue::new)
+}
+
 /// What a value holds, read but not sorted.
 #[derive(Default)]
 struct Stored {
@@ -184,9 +193,7 @@ impl Stored {
     }
 
     fn from_pkcs12(text: &[u8]) -> Result<Self, Unusable> {
-        let packed: Zeroizing<Vec<u8>> =
-            Zeroizing::new(text.iter().copied().filter(|b| !b.is_ascii_whitespace()).collect());
-        let pfx = SecretValue::new(STANDARD.decode(packed.as_slice()).map_err(|_| Unusable::Neither)?);
+        let pfx = unpacked(text).ok_or(Unusable::Neither)?;
         if !pkcs12::is_pkcs12(pfx.expose()) {
             return Err(Unusable::Neither);
         }
@@ -236,12 +243,8 @@ fn pair(keys: Vec<PrivateKey>, certificates: Vec<X509>) -> Result<(Option<Privat
 /// Writes the parts. The root is in none but `ca`: whoever verifies has it already or must not take it from the
 /// server, and certbot and cert-manager leave it out too. A leaf that has issued itself is its own authority.
 fn parts(key: Option<&PrivateKey>, chain: &Chain, mut pfx: Option<SecretValue>) -> Certificate {
-    let mut certificate = Certificate {
-        parts: BTreeMap::new(),
-        missing: BTreeMap::new(),
-        not_before: chain.leaf.not_before,
-        not_after: chain.leaf.not_after,
-    };
+    let mut certificate =
+        Certificate { parts: BTreeMap::new(), missing: BTreeMap::new(), not_after: chain.leaf.not_after };
     let server = || std::iter::once(&chain.leaf).chain(&chain.intermediates);
     for part in Part::OF_CERTIFICATE {
         let no_key = Missing::Key(part);

@@ -6,6 +6,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::reference::is_guid;
+
+/// The letters of an id: a tenant's, an object's, a subscription's.
+const ID: usize = 36;
+
 /// Who is to blame, and so who is held back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Blame {
@@ -98,7 +103,7 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// A short code that is safe to show: at most 64 letters, digits and `-`, `_`, `.`.
+/// A short code that is safe to show: at most 64 letters, digits and `-`, `_`, `.`, and no id among them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(String);
 
@@ -106,7 +111,8 @@ impl Code {
     /// Takes a code as a service sent it; what is not a code becomes `unknown`, so that no text slips through.
     pub fn new(code: &str) -> Self {
         let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if code.is_empty() || code.len() > 64 || !code.bytes().all(ok) {
+        let has_id = || (0..code.len()).any(|at| code.get(at..at + ID).is_some_and(is_guid));
+        if code.is_empty() || code.len() > 64 || !code.bytes().all(ok) || has_id() {
             return Self("unknown".to_owned());
         }
         Self(code.to_owned())
@@ -123,3 +129,6 @@ impl fmt::Display for Code {
         f.write_str(&self.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 pub use names::{
-    ConnectionName, IdentityName, ObjectName, SecretName, VaultHost, VersionId, is_guid, parse_alias, parse_host,
+    ConnectionName, IdentityName, ObjectName, SecretName, VaultHost, VersionId, encoded, is_guid, parse_alias,
+    parse_host,
 };
 pub use scope::Scope;
 pub use workspace::Workspace;

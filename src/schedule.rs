@@ -186,7 +186,8 @@ impl Schedule {
         (entry.failures, entry.in_flight) = (0, false);
         let again = std::mem::take(&mut entry.again);
         let (doors, number) = (entry.doors.clone(), ticket.entry);
-        self.set_due(number, if again { Some(now.tick) } else { due });
+        // What nobody needs any more is not wanted fresh either.
+        self.set_due(number, due.map(|due| if again { now.tick } else { due }));
         self.change(&doors, |door| {
             door.left();
             door.opened(number, now.tick)

@@ -26,6 +26,11 @@ impl Kept<'_> {
         }
     }
 
+    /// What `az keyvault` calls its URL, at the end of which is the version.
+    fn address(&self) -> &'static str {
+        if self.collection == Collection::Key { "kid" } else { "id" }
+    }
+
     /// A command about it.
     fn az(&self, command: &str) -> String {
         format!("az keyvault {} {command} --vault-name {} --name {}", self.kind(), self.vault, self.name.as_str())
@@ -57,7 +62,7 @@ pub(super) fn on(failure: &Failure, kept: &Kept<'_>, who: &Who<'_>) -> String {
         }
         (Kind::Missing, _) => {
             let look = match version {
-                Some(_) => format!("{} --query \"[].id\"", kept.az("list-versions")),
+                Some(_) => format!("{} --query \"[].{}\"", kept.az("list-versions"), kept.address()),
                 None => format!("az keyvault {} list --vault-name {vault} --query \"[].name\"", kept.kind()),
             };
             let issued = if collection == Collection::Certificate {

@@ -18,8 +18,11 @@ pub(super) fn on(failure: &Failure, who: &Who<'_>) -> String {
         Some(Identity::Detected(_)) => on_managed(code, who).or_else(|| on_azure_cli(code, who)),
         Some(Identity::Workload(_)) | None => on_workload(code, who),
     };
-    own.or_else(|| on_entra(code, who)).unwrap_or_else(|| match failure.kind {
-        Kind::Outage | Kind::Throttled => BY_ITSELF.to_owned(),
+    own.or_else(|| on_entra(code, who)).unwrap_or_else(|| match (failure.kind, who.identity) {
+        (Kind::Outage | Kind::Throttled, _) => BY_ITSELF.to_owned(),
+        (_, Some(Identity::AzureCli(_))) => {
+            format!("log in anew: {} --scope https://vault.azure.net/.default", login(who))
+        }
         _ => format!("check {} in tenant {}: az ad sp show --id {}", who.called, who.tenant, who.assignee),
     })
 }
@@ -44,14 +47,14 @@ pub(super) fn on_audience(failure: &Failure) -> Option<String> {
 
 /// What Entra says to whatever signs in there with a credential of its own, and what is in the way to it.
 fn on_entra(code: &str, who: &Who<'_>) -> Option<String> {
-    let Who { called, assignee, tenant, .. } = who;
+    let Who { called, assignee, tenant, graph, .. } = who;
     Some(match code {
         "AADSTS700016" => {
             format!("{called} is not an application of tenant {tenant}; look with: az ad sp show --id {assignee}")
         }
         "AADSTS501051" => format!(
             "assign {called} a role of the application that the scope names; those it has: az rest --method get --url \
-             \"https://graph.microsoft.com/v1.0/servicePrincipals(appId='{assignee}')/appRoleAssignments\""
+             \"https://graph.microsoft.com/v1.0/{graph}/appRoleAssignments\""
         ),
         "AADSTS90002" | "AADSTS900023" => {
             format!(
@@ -215,7 +218,7 @@ fn on_managed(code: &str, who: &Who<'_>) -> Option<String> {
         "identity-endpoint-unreachable" => "the platform's endpoint (IDENTITY_ENDPOINT) must be reachable in the \
              container; restart the app: az webapp restart --name <app> --resource-group <group>"
             .to_owned(),
-        "identity-endpoint-refuses-the-secret" => "IDENTITY_HEADER must be the one that the platform gave this container: \
+        "identity-endpoint-refuses-the-secret" | "identity-endpoint-secret-malformed" => "IDENTITY_HEADER must be the one that the platform gave this container: \
              do not set it by hand; restart the app: az webapp restart --name <app> --resource-group <group>"
             .to_owned(),
         "identity-endpoint-http-400" => format!(
@@ -225,7 +228,7 @@ fn on_managed(code: &str, who: &Who<'_>) -> Option<String> {
         "msi-endpoint-unreachable" => "Azure ML's endpoint (MSI_ENDPOINT) must be reachable in the container; look with: \
              az ml online-deployment get-logs --name <deployment> --endpoint-name <endpoint>"
             .to_owned(),
-        "msi-endpoint-refuses-the-secret" => "MSI_SECRET must be the one that Azure ML gave this container: do not set it \
+        "msi-endpoint-refuses-the-secret" | "msi-endpoint-secret-malformed" => "MSI_SECRET must be the one that Azure ML gave this container: do not set it \
              by hand, and pass both MSI_ENDPOINT and MSI_SECRET on unchanged"
             .to_owned(),
         "msi-endpoint-http-400" => format!(
@@ -245,11 +248,15 @@ fn on_managed(code: &str, who: &Who<'_>) -> Option<String> {
     })
 }
 
-fn on_azure_cli(code: &str, who: &Who<'_>) -> Option<String> {
-    let login = match who.tenant {
+fn login(who: &Who<'_>) -> String {
+    match who.tenant {
         "<tenant-id>" => "az login".to_owned(),
         tenant => format!("az login --tenant {tenant}"),
-    };
+    }
+}
+
+fn on_azure_cli(code: &str, who: &Who<'_>) -> Option<String> {
+    let login = login(who);
     Some(match code {
         "az-not-installed" | "az-unusable" => format!(
             "install it (https://aka.ms/azure-cli), put it into PATH and run: {login}; or choose another with 'identity'"
@@ -259,7 +266,6 @@ fn on_azure_cli(code: &str, who: &Who<'_>) -> Option<String> {
         "az-failed" | "az-bad-answer" => {
             format!("see what it says: az account get-access-token --query expiresOn; a new login may help: {login}")
         }
-        code if code.starts_with("AADSTS") => format!("log in anew: {login} --scope https://vault.azure.net/.default"),
         _ => return None,
     })
 }

@@ -114,10 +114,19 @@ fn each_kind_of_identity_has_its_own_advice() {
     let bound = Identity::Workload(Workload { proxy: Some(proxy), ..unbound.clone() });
     let cli = Identity::AzureCli(AzureCli { tenant: Some("my-tenant".to_owned()) });
     let detected = Identity::Detected(managed(Which::System));
+    let resource = Identity::Managed(managed(Which::Resource("my-id".to_owned())));
     let table = [
         (&workload, "AADSTS90061", "az aks show"),
         (&workload, "AADSTS70011", "az cloud show"),
-        (&workload, "AADSTS501051", "servicePrincipals(appId='my-client')/appRoleAssignments"),
+        (&workload, "AADSTS501051", "servicePrincipals(appId='my-client')/appRoleAssignments\""),
+        (&system, "AADSTS501051", "servicePrincipals/<principal-id>/appRoleAssignments\""),
+        (
+            &resource,
+            "AADSTS501051",
+            "servicePrincipals/$(az identity show --ids my-id --query principalId --output tsv)/app",
+        ),
+        (&cli, "AADSTS501051", "v1.0/me/appRoleAssignments\""),
+        (&cli, "AADSTS50076", "log in anew: az login"),
         (&workload, "AADSTS50196", "too often by client my-client"),
         (&workload, "AADSTS90055", "tenant my-tenant"),
         (&workload, "AADSTS700027", "published keys"),
@@ -196,7 +205,7 @@ fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
     let disabled = (Blame::Object, Kind::Disabled, "SecretDisabled");
     let content = (Blame::Object, Kind::Content, "unusable");
     let (certificate, key) = (Collection::Certificate, Collection::Key);
-    let table: [(What, _, &[&str]); 12] = [
+    let table: [(What, _, &[&str]); 13] = [
         ((certificate, "web", None), denied, &["--role \"Key Vault Certificate User\"", "certificate's secret"]),
         ((key, "sign", None), denied, &["--role \"Key Vault Reader\" --assignee my-client"]),
         ((certificate, "web", None), no_policy, &["--spn my-client --secret-permissions get;", "certificate's secret"]),
@@ -223,6 +232,11 @@ fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
             (key, "sign", None),
             missing,
             &["az keyvault key list --vault-name contoso", "az keyvault key recover --vault-name contoso --name sign"],
+        ),
+        (
+            (key, "sign", Some(VERSION)),
+            missing,
+            &["az keyvault key list-versions --vault-name contoso --name sign --query \"[].kid\" --output tsv"],
         ),
         (
             (Collection::Secret, "db", Some(VERSION)),
@@ -256,18 +270,45 @@ fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
     }
 }
 
-/// The tables of error codes of Key Vault, Entra, managed identities and Resource Manager.
-const DOCUMENTED: &str = include_str!("../../README.md");
+/// The code of whatever is advised on, as the sources' patterns have it.
+fn codes_with_advice() -> Vec<&'static str> {
+    let sources = [
+        include_str!("../advice.rs"),
+        include_str!("connection.rs"),
+        include_str!("kept.rs"),
+        include_str!("sign_in.rs"),
+    ];
+    let patterns = sources.into_iter().flat_map(str::lines).filter_map(|line| {
+        let line = line.trim();
+        let is_listed = line.starts_with(['"', '|']) && line.ends_with('"');
+        line.split_once(" => ")
+            .map(|(pattern, _)| pattern)
+            .or_else(|| line.strip_suffix(" => {"))
+            .or(is_listed.then_some(line))
+    });
+    let is_code = |word: &&str| {
+        word.len() > 2 && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') && !word.starts_with('-')
+    };
+    patterns.flat_map(|pattern| pattern.split('"').skip(1).step_by(2)).filter(is_code).collect()
+}
 
 #[test]
 fn the_documentation_knows_every_code_that_has_advice() {
-    let codes = "SecretNotFound CertificateNotFound KeyNotFound SecretDisabled ForbiddenByRbac AccessDenied \
-        ForbiddenByFirewall ForbiddenByConnection AKV10022 AKV10032 AKV10046 Throttled AADSTS70021 AADSTS700211 \
-        AADSTS700212 AADSTS700213 AADSTS7002137 AADSTS7002138 AADSTS700024 AADSTS700016 AADSTS90002 AADSTS700027 \
-        AADSTS90061 AADSTS70011 AADSTS700022 AADSTS50196 AADSTS90055 AADSTS90006 AADSTS90012 AADSTS90024 AADSTS90033 \
-        AADSTS90090 identity-not-found AuthorizationFailed ResourceNotFound NotFoundError InvalidAuthenticationToken \
-        ExpiredAuthenticationToken SubscriptionRequestsThrottled ResourceRequestsThrottled";
-    for code in codes.split_whitespace() {
-        assert!(DOCUMENTED.contains(&format!("`{code}`")), "{code}");
+    let documented = include_str!("../../README.md");
+    // What services send and nothing particular is advised on.
+    let others = "CertificateNotFound KeyNotFound CertificateDisabled KeyDisabled AKV10046 Throttled AADSTS90006 \
+        AADSTS90012 AADSTS90024 AADSTS90033 AADSTS90090 NotFoundError AuthorizationFailed InvalidAuthenticationToken \
+        ExpiredAuthenticationToken SubscriptionRequestsThrottled ResourceRequestsThrottled no-certificate no-public-key \
+        no-challenge timeout cut-off";
+    let codes = codes_with_advice();
+    assert!(
+        codes.len() > 80 && codes.contains(&"AADSTS501051") && codes.contains(&"token-proxy-ca-empty"),
+        "{codes:?}"
+    );
+    for code in codes.into_iter().chain(others.split_whitespace()) {
+        let mut families = code.match_indices('-').filter_map(|(at, _)| code.get(..=at));
+        let is_there = documented.contains(&format!("`{code}`"))
+            || families.any(|family| documented.contains(&format!("`{family}…`")));
+        assert!(is_there, "{code}");
     }
 }

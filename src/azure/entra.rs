@@ -115,33 +115,43 @@ pub(super) fn is_about_the_audience(failure: &Failure) -> bool {
     failure.blame == Blame::Object && matches!(failure.kind, Kind::Misconfigured | Kind::Denied)
 }
 
-/// Entra's code in a text of somebody who has asked it.
-pub(super) fn code_in(text: &str) -> Option<Code> {
+/// What Entra means, in a text of somebody who has asked it.
+pub(super) fn meaning_in(text: &str) -> Option<Failure> {
     let (_, rest) = text.split_once("AADSTS")?;
     let digits: String = rest.chars().take_while(char::is_ascii_digit).take(9).collect();
-    (!digits.is_empty()).then(|| Code::new(&format!("AADSTS{digits}")))
+    digits.parse().ok().map(meaning)
+}
+
+/// What one of Entra's numbers means, whoever passes it on.
+fn meaning(number: u32) -> Failure {
+    let code = Code::new(&format!("AADSTS{number}"));
+    let kind = match number {
+        50196 | 90055 => Kind::Throttled,
+        90006 | 90012 | 90024 | 90033 | 90090 | 90061 => Kind::Outage,
+        700_016 | 90002 | 900_023 => Kind::Misconfigured,
+        70011 | 500_011 | 700_022 => return no_such_audience(code),
+        501_051 => return no_role_there(code),
+        _ => Kind::Denied,
+    };
+    Failure::new(Blame::Identity, kind, code)
 }
 
 fn refused(status: u16, headers: &Headers, body: &[u8], clock: &Clock) -> Failure {
     let refused: Refused = serde_json::from_slice(body).unwrap_or_default();
-    let aadsts = refused.error_codes.first().copied();
-    let code = match (aadsts, &refused.error) {
-        (Some(number), _) => Code::new(&format!("AADSTS{number}")),
-        (None, Some(error)) => Code::new(error),
-        (None, None) => Code::new(&format!("http-{status}")),
-    };
+    let number = refused.error_codes.first().copied();
+    let code = refused.error.map_or_else(|| Code::new(&format!("http-{status}")), |error| Code::new(&error));
+    let by_status = |kind| Failure::new(Blame::Identity, kind, code.clone());
     // Status and `error` change over the years; only the numbers are stable.
-    let kind = match (aadsts, status) {
-        (Some(50196 | 90055), _) | (_, 429) => Kind::Throttled,
-        (Some(90006 | 90012 | 90024 | 90033 | 90090 | 90061), _) | (_, 408 | 500..=599) => Kind::Outage,
-        (Some(700_016 | 90002 | 900_023), _) => Kind::Misconfigured,
-        (Some(70011 | 500_011 | 700_022), _) => return no_such_audience(code),
-        (Some(501_051), _) => return no_role_there(code),
-        (Some(_), _) | (None, 400 | 401) => Kind::Denied,
-        _ => Kind::Outage,
+    let failure = match (number.map(meaning), status) {
+        (Some(failure), 429) => Failure { kind: Kind::Throttled, ..failure },
+        (Some(failure), 408 | 500..=599) if failure.kind == Kind::Denied => Failure { kind: Kind::Outage, ..failure },
+        (Some(failure), _) => failure,
+        (None, 429) => by_status(Kind::Throttled),
+        (None, 400 | 401) => by_status(Kind::Denied),
+        (None, _) => by_status(Kind::Outage),
     };
-    let failure = Failure { after: retry_after(headers), ..Failure::new(Blame::Identity, kind, code) };
-    match aadsts.and_then(|number| skew(number, headers, clock)) {
+    let failure = Failure { after: retry_after(headers), ..failure };
+    match number.and_then(|number| skew(number, headers, clock)) {
         Some(detail) => failure.because(detail),
         None => failure,
     }

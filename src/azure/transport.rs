@@ -74,7 +74,9 @@ pub(super) fn client(settings: &Settings) -> Result<Client, String> {
 
 /// A client for what is beside the machine and gives tokens: no proxy, and no connection that is kept, because it is asked
 /// once in a token's life.
-pub(super) fn of_one_place(tls: ClientConfig, resolver: impl Resolve + 'static) -> ClientBuilder {
+pub(super) fn of_one_place(mut tls: ClientConfig, resolver: impl Resolve + 'static) -> ClientBuilder {
+    // Whoever is offered HTTP/2 may take it, and would then be spoken to in another language.
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     Client::builder()
         .tls_backend_preconfigured(tls)
         .dns_resolver(resolver)

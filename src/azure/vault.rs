@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use azure_core::http::headers::Headers;
 use azure_core::http::{Method, RawResponse, Url};
+use tokio::sync::Semaphore;
 
 use super::bearer::{Bearer, Service};
 use super::greeting::Greetings;
@@ -18,12 +19,15 @@ use crate::reference::{Collection, IdentityName, ObjectName, VaultHost, VersionI
 const API_VERSION: &str = "7.6";
 /// The first that converts a certificate's container (`outContentType`).
 const CONVERTING: &str = "2025-07-01&outContentType=application/x-pem-file";
+/// Containers that are opened at once: the few threads for blocking work are needed by name look-ups.
+const OPENED_AT_ONCE: usize = 2;
 
 #[derive(Debug)]
 pub(super) struct Vault {
     bearer: Arc<Bearer>,
     greetings: Greetings,
     scope: String,
+    openers: Semaphore,
 }
 
 /// One object of a vault, and as whom it is asked for.
@@ -49,7 +53,7 @@ impl Service for Visit<'_> {
 
 impl Vault {
     pub(super) fn new(bearer: Arc<Bearer>, greetings: Greetings, scope: String) -> Self {
-        Self { bearer, greetings, scope }
+        Self { bearer, greetings, scope, openers: Semaphore::new(OPENED_AT_ONCE) }
     }
 
     /// One GET of an object; the latest version if none is named. A certificate comes with its key and chain, through
@@ -74,14 +78,14 @@ impl Vault {
         match collection {
             Collection::Secret => read::secret(response.body().as_ref()),
             Collection::Key => read::key(response.body().as_ref()),
-            Collection::Certificate => match opened(response).await? {
+            Collection::Certificate => match self.opened(response).await? {
                 read::Stored::Opened(fetched) => Ok(fetched),
                 // Only the service can open it; the version is the one that was looked at.
-                read::Stored::Closed { version, why } => {
+                read::Stored::Closed { version, container, why } => {
                     let path = format!("https://{vault}/secrets/{}/{}", name.as_str(), version.as_str());
                     match visit.get(&format!("{path}?api-version={CONVERTING}")).await {
-                        Ok(response) => match opened(response).await {
-                            Ok(read::Stored::Opened(fetched)) => Ok(fetched),
+                        Ok(response) => match self.opened(response).await {
+                            Ok(read::Stored::Opened(fetched)) => Ok(read::with_container(fetched, container)),
                             Ok(read::Stored::Closed { .. }) | Err(_) => Err(why),
                         },
                         Err(failure) => Err(not_converted(failure, why)),
@@ -90,13 +94,15 @@ impl Vault {
             },
         }
     }
-}
 
-/// Opens a certificate beside the loop: a container may ask for seconds of key derivation, and nobody else waits for it.
-async fn opened(response: RawResponse) -> Result<read::Stored, Failure> {
-    let (_, _, body) = response.deconstruct();
-    let ended = || Failure::new(Blame::Object, Kind::Outage, Code::new("ended"));
-    tokio::task::spawn_blocking(move || read::certificate(body.as_ref())).await.unwrap_or_else(|_| Err(ended()))
+    /// Opens a certificate beside the loop: a container may ask for seconds of key derivation, and nobody else waits for
+    /// it.
+    async fn opened(&self, response: RawResponse) -> Result<read::Stored, Failure> {
+        let (_, _, body) = response.deconstruct();
+        let ended = || Failure::new(Blame::Object, Kind::Outage, Code::new("ended"));
+        let _permit = self.openers.acquire().await.map_err(|_| ended())?;
+        tokio::task::spawn_blocking(move || read::certificate(body.as_ref())).await.unwrap_or_else(|_| Err(ended()))
+    }
 }
 
 /// The service did not convert what keyferry cannot open. One that does not know how answers so, and what is wrong is

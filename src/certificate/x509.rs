@@ -33,7 +33,6 @@ pub(super) struct PublicKey {
 pub(super) struct X509 {
     pub(super) der: Vec<u8>,
     pub(super) public_key: PublicKey,
-    pub(super) not_before: UnixTime,
     pub(super) not_after: UnixTime,
     pub(super) is_ca: bool,
     subject: Vec<u8>,
@@ -52,13 +51,13 @@ impl X509 {
         tbs.take(SEQUENCE)?; // signature algorithm
         let issuer = tbs.take(SEQUENCE)?.whole.to_vec();
         let mut validity = tbs.enter(SEQUENCE)?;
-        let (not_before, not_after) = (time(&mut validity)?, time(&mut validity)?);
+        let _not_before = time(&mut validity)?;
+        let not_after = time(&mut validity)?;
         let subject = tbs.take(SEQUENCE)?.whole.to_vec();
         let public_key = PublicKey::read(&mut tbs.enter(SEQUENCE)?)?;
         let mut read = Self {
             der: der.to_vec(),
             public_key,
-            not_before,
             not_after,
             is_ca: false,
             subject,

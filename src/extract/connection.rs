@@ -3,10 +3,11 @@
 
 use serde_json::{Map, Value};
 
-use crate::reference::Member;
+use crate::reference::{Member, encoded};
 use crate::secret::SecretValue;
 
-/// Why a connection has no such member. Says nothing of the content.
+/// Why a connection has no such member. Says nothing of the content. Names stand as in a reference, percent-encoded:
+/// they may hold anything, line breaks too.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
     /// It is no JSON object with `properties`.
@@ -63,7 +64,7 @@ pub(super) fn member(connection: &SecretValue, member: &Member) -> Result<Secret
         Member::Target => bytes_of(properties.get("target")).ok_or(Unusable::NoTarget)?,
         Member::Metadata(key) => {
             let value = properties.get("metadata").and_then(|metadata| metadata.get(key));
-            bytes_of(value).ok_or_else(|| Unusable::NoSuchMetadata(key.clone()))?
+            bytes_of(value).ok_or_else(|| Unusable::NoSuchMetadata(encoded(key)))?
         }
         Member::Credential(name) => credential(properties, name)?,
     };
@@ -84,10 +85,10 @@ fn credential(properties: &Map<String, Value>, name: &str) -> Result<Vec<u8>, Un
     let keys = credentials.get("keys").and_then(Value::as_object);
     let found = keys.and_then(|keys| keys.get(name)).or_else(|| credentials.get(name));
     match found {
-        Some(Value::Null) => Err(Unusable::NullCredential(name.to_owned())),
+        Some(Value::Null) => Err(Unusable::NullCredential(encoded(name))),
         found => bytes_of(found).ok_or_else(|| {
             let known = KNOWN.iter().find(|(known, _)| known.eq_ignore_ascii_case(auth_type));
-            Unusable::NoSuchCredential { name: name.to_owned(), known: known.map_or(OTHER, |(_, names)| names) }
+            Unusable::NoSuchCredential { name: encoded(name), known: known.map_or(OTHER, |(_, names)| names) }
         }),
     }
 }

@@ -193,7 +193,7 @@ pub fn is_guid(text: &str) -> bool {
 }
 
 /// A name that may hold anything, percent-encoded but for letters, digits, `-`, `.`, `_` and `~`.
-pub(super) fn encoded(name: &str) -> String {
+pub fn encoded(name: &str) -> String {
     let mut text = String::new();
     for c in name.chars() {
         if c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::harness::{Ended, World, at_once, end};
 
-const ONLY_IN_BODIES: &str = "c0ffee00-1234-4abc-8def-0123456789ab";
+pub(crate) const ONLY_IN_BODIES: &str = "c0ffee00-1234-4abc-8def-0123456789ab";
 
 /// Everything in a text that has the form of an id.
 fn ids(text: &str) -> BTreeSet<String> {
@@ -43,7 +43,7 @@ fn init(world: &World) -> Ended {
 }
 
 #[track_caller]
-fn assert_only_own_ids(trouble: &str, ended: &Ended) {
+pub(crate) fn assert_only_own_ids(trouble: &str, ended: &Ended) {
     assert_ne!(ended.code, Some(0), "{trouble}: {ended:#?}");
     let own = [DEFAULT_CLIENT, DEFAULT_TENANT, DEFAULT_SUBSCRIPTION].map(str::to_owned);
     let foreign: Vec<String> = ids(&ended.stderr).into_iter().filter(|id| !own.contains(id)).collect();
@@ -57,6 +57,24 @@ fn assert_only_own_ids(trouble: &str, ended: &Ended) {
 fn the_search_finds_ids() {
     assert_eq!(ids(&format!("oid={};x", ONLY_IN_BODIES.to_uppercase())), BTreeSet::from([ONLY_IN_BODIES.to_owned()]));
     assert!(ids("c0ffee00-1234-4abc-8def-0123456789a").is_empty());
+}
+
+/// The id in every text of an error in the form of each service, under a code that is one or has the id's form.
+pub(crate) fn full_of_ids(status: u16, code: &str) -> Misbehaviour {
+    let id = format!("The client '{ONLY_IN_BODIES}' with object id '{ONLY_IN_BODIES}'");
+    let error = json!({
+        "code": code, "message": id, "target": id, "details": [{"code": id, "message": id}],
+        "innererror": {"code": code, "message": id}, "innerError": null, "additionalInfo": [{"info": id}],
+    });
+    let mut body = json!({"error": error, "correlation": {"operation": id}, "environment": id});
+    if code == ONLY_IN_BODIES {
+        // As Entra and the managed identities' services write it.
+        body = json!({"error": code, "error_description": id, "statusCode": status, "message": id});
+    }
+    let challenge = format!("Bearer authorization=\"https://login.localhost/{ONLY_IN_BODIES}\", resource=\"{id}\"");
+    let headers = [("x-ms-request-id", id), ("WWW-Authenticate", challenge), ("x-ms-failure-cause", "gateway".into())];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    Misbehaviour::Raw { status, headers, body: body.to_string() }
 }
 
 type Trouble = (&'static str, Box<dyn Fn(&World) + Sync>);
@@ -73,23 +91,9 @@ fn what_only_an_error_names_is_never_told() {
             world.emulator.fault(Fault::entra(Misbehaviour::EntraError { status, error, code, message }));
         })
     };
-    // The id in every text of an error in the form of each service, with a code that is one.
-    let raw = |service, status| -> Box<dyn Fn(&World) + Sync> {
+    let raw = |service, status, code: &'static str| -> Box<dyn Fn(&World) + Sync> {
         Box::new(move |world| {
-            let id = format!("The client '{ONLY_IN_BODIES}' with object id '{ONLY_IN_BODIES}'");
-            let body = json!({
-                "error": {
-                    "code": "AuthorizationFailed", "message": id, "target": id, "details": [{"code": id, "message": id}],
-                    "innererror": {"code": id, "message": id}, "innerError": null, "additionalInfo": [{"info": id}],
-                },
-                "error_description": id, "correlation": {"operation": id}, "environment": id,
-            });
-            let challenge =
-                format!("Bearer authorization=\"https://login.localhost/{ONLY_IN_BODIES}\", resource=\"{id}\"");
-            let headers =
-                [("x-ms-request-id", id), ("WWW-Authenticate", challenge), ("x-ms-failure-cause", "gateway".into())];
-            let headers = headers.map(|(name, value)| (name.to_owned(), value)).to_vec();
-            world.emulator.fault(Fault::new(service, Misbehaviour::Raw { status, headers, body: body.to_string() }));
+            world.emulator.fault(Fault::new(service, full_of_ids(status, code)));
         })
     };
     let mut troubles: Vec<Trouble> = vec![
@@ -121,7 +125,8 @@ fn what_only_an_error_names_is_never_told() {
     ];
     for service in [Service::Entra, Service::Vault, Service::ResourceManager] {
         for status in [400, 401, 403, 404, 409, 429, 500] {
-            troubles.push(("raw", raw(service, status)));
+            troubles.push(("raw", raw(service, status, "AuthorizationFailed")));
+            troubles.push(("raw", raw(service, status, ONLY_IN_BODIES)));
         }
     }
     for troubles in troubles.chunks(9) {

@@ -17,7 +17,7 @@ use tokio::net::unix::pipe::Receiver;
 use tokio::time::{sleep, timeout};
 
 use super::expiry;
-use crate::azure::entra::code_in;
+use crate::azure::entra::meaning_in;
 use crate::azure::tokens::{Exchange, Token};
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::{Clock, UnixTime};
@@ -176,11 +176,13 @@ impl Output {
     /// Known words of its complaint, and Entra's codes; the complaint itself names accounts and tenants.
     fn failure(&self) -> Failure {
         let complaint = String::from_utf8_lossy(self.stderr.expose());
-        if complaint.contains("az login") {
-            return failure(Kind::Denied, "az-not-logged-in").because("the Azure CLI wants a new login");
-        }
-        match code_in(&complaint) {
-            Some(code) => Failure::new(Blame::Identity, Kind::Denied, code),
+        match meaning_in(&complaint) {
+            // It ends whatever Entra says with the advice to log in: only a denial is one of whoever is logged in.
+            Some(failure) if (failure.blame, failure.kind) != (Blame::Identity, Kind::Denied) => failure,
+            _ if complaint.contains("az login") => {
+                failure(Kind::Denied, "az-not-logged-in").because("the Azure CLI wants a new login")
+            }
+            Some(failure) => failure,
             None => {
                 failure(Kind::Outage, "az-failed").because("the Azure CLI failed for another reason than its login")
             }

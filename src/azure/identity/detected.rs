@@ -1,5 +1,5 @@
 //! What the environment does not say, a try does: the managed identity if IMDS answers, else the Azure CLI if it is
-//! installed. Decided once, at the first exchange that finds one of them.
+//! installed. Decided once, at the first exchange that gets a token by one of them.
 
 use std::time::Duration;
 
@@ -58,14 +58,16 @@ impl Exchange for Detected {
                         let set = "the environment names no identity";
                         Err(none.because(format!("{set}, {tried}, and the Azure CLI is not installed")))
                     }
-                    result => {
-                        let why = format!("{tried} and the Azure CLI is installed");
+                    // Nothing is decided: IMDS may only have been slow, and be there at the next try.
+                    Err(failure) => {
+                        let detail = failure.detail.clone().unwrap_or_default();
+                        Err(failure.because(format!("{tried}, so the Azure CLI was asked: {detail}")))
+                    }
+                    Ok(token) => {
+                        let why = format!("{tried} and the Azure CLI is logged in");
                         tracing::info!("signing in by the Azure CLI's login, because {why}");
                         *chosen = Some(Choice::Cli);
-                        result.map_err(|failure| {
-                            let detail = failure.detail.clone().unwrap_or_default();
-                            failure.because(format!("{tried}, so the Azure CLI was asked: {detail}"))
-                        })
+                        Ok(token)
                     }
                 };
             }

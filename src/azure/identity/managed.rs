@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::{RawResponse, Url};
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::expiry;
 use super::nearby::Nearby;
 use crate::azure::answer::retry_after;
-use crate::azure::entra::{code_in, no_such_audience};
+use crate::azure::entra::{meaning_in, no_such_audience};
 use crate::azure::tokens::{Exchange, Token};
 use crate::azure::transport::{Settings, WHOLE_REQUEST};
 use crate::config::identity::{IDENTITY_HEADER, MSI_SECRET, Platform, Which};
@@ -76,10 +77,10 @@ impl Managed {
         };
         let malformed = |_| self.failure(Kind::Misconfigured, "endpoint-malformed");
         let mut url = Url::parse(endpoint.as_str()).map_err(malformed)?;
-        // These services want a resource, and Azure ML's compares it with case.
-        let resource = scope.strip_suffix("/.default").unwrap_or(scope).to_ascii_lowercase();
+        // These services want a resource, and Azure ML's compares it with case: as the scope has it, host in lower case.
+        let resource = scope.strip_suffix("/.default").unwrap_or(scope);
         let mut query = url.query_pairs_mut();
-        query.append_pair("api-version", version).append_pair("resource", &resource);
+        query.append_pair("api-version", version).append_pair("resource", resource);
         match (&self.platform, &self.which) {
             (_, Which::System) => &mut query,
             (Platform::AzureMl(_), Which::Client(id) | Which::Object(id) | Which::Resource(id)) => {
@@ -94,13 +95,19 @@ impl Managed {
         Ok(url)
     }
 
-    fn header(&self) -> (&'static str, &[u8]) {
+    fn header(&self) -> Result<(&'static str, HeaderValue), Failure> {
+        let (name, variable) = match self.platform {
+            Platform::Imds(_) => return Ok(("metadata", HeaderValue::from_static("true"))),
+            Platform::AppService(_) => ("x-identity-header", IDENTITY_HEADER),
+            Platform::AzureMl(_) => ("secret", MSI_SECRET),
+        };
         let secret = self.secret.as_deref().map(SecretValue::expose).unwrap_or_default();
-        match self.platform {
-            Platform::Imds(_) => ("metadata", b"true"),
-            Platform::AppService(_) => ("x-identity-header", secret),
-            Platform::AzureMl(_) => ("secret", secret),
-        }
+        let mut value = HeaderValue::from_bytes(secret).map_err(|_| {
+            let malformed = self.failure(Kind::Misconfigured, "secret-malformed");
+            malformed.because(format!("{variable} holds a line break or another byte that cannot stand in a header"))
+        })?;
+        value.set_sensitive(true);
+        Ok((name, value))
     }
 
     /// A failure with a code that says which service it is about.
@@ -157,10 +164,9 @@ impl Managed {
             400 if refused.error.as_deref() == Some("invalid_resource") || says("AADSTS500011") => {
                 no_such_audience(self.failure(Kind::Misconfigured, "invalid-resource").code)
             }
-            400 => match code_in(text) {
-                Some(code) => Failure::new(Blame::Identity, Kind::Denied, code),
-                None => self.failure(Kind::Denied, "http-400"),
-            },
+            // App Service and Azure ML pass Entra's word on with a status of their own.
+            400 | 500 if let Some(failure) = meaning_in(text) => failure,
+            400 => self.failure(Kind::Denied, "http-400"),
             401 | 403 if self.secret.is_some() => self.failure(Kind::Denied, "refuses-the-secret"),
             401 | 403 => self.failure(Kind::Denied, &format!("http-{status}")),
             404 | 410 if self.secret.is_none() => self.failure(Kind::Outage, "updating"),
@@ -175,7 +181,7 @@ impl Managed {
 #[async_trait::async_trait]
 impl Exchange for Managed {
     async fn exchange(&self, scope: &str, clock: &Clock) -> Result<Token, Failure> {
-        let answer = self.client.get(&self.url(scope)?, Some(self.header()), WHOLE_REQUEST).await;
+        let answer = self.client.get(&self.url(scope)?, Some(self.header()?), WHOLE_REQUEST).await;
         let response = answer.map_err(|failure| self.unreached(failure))?;
         if u16::from(response.status()) != 200 {
             return Err(self.refused(&response));

@@ -9,7 +9,7 @@ use crate::moment::UnixTime;
 use crate::ports::{Fetched, Hint};
 use crate::public_key::{self, Jwk};
 use crate::reference::VersionId;
-use crate::secret::{Secret, SecretValue, Version};
+use crate::secret::{Part, Secret, SecretValue, Version};
 
 /// A secret bundle; members that are not looked at are skipped, times may be anything.
 #[derive(Deserialize)]
@@ -45,7 +45,7 @@ pub(super) enum Stored {
     /// It could be opened.
     Opened(Fetched),
     /// Its container could not, for this reason; another one of the same version may be asked for.
-    Closed { version: VersionId, why: Failure },
+    Closed { version: VersionId, container: Option<SecretValue>, why: Failure },
 }
 
 fn unusable(detail: &str) -> Failure {
@@ -100,7 +100,10 @@ pub(super) fn certificate(body: &[u8]) -> Result<Stored, Failure> {
         Err(why) => {
             let failure = Failure::new(Blame::Object, Kind::Content, Code::new("no-certificate"));
             let closed = failure.because(why.to_string());
-            if why.is_of_the_container() { Ok(Stored::Closed { version, why: closed }) } else { Err(closed) }
+            if !why.is_of_the_container() {
+                return Err(closed);
+            }
+            Ok(Stored::Closed { version, container: certificate::container(&value), why: closed })
         }
     }
 }
@@ -112,6 +115,15 @@ fn fetched(opened: certificate::Certificate, version: &VersionId) -> Fetched {
         missing: opened.missing.into_iter().map(|(part, why)| (part, why.to_string())).collect(),
     };
     Fetched { secret, expires: Some(opened.not_after), renew_at: None, hint: None }
+}
+
+/// What the service converted, with the container that it converted: that one is `pfx`, and readable by others.
+pub(super) fn with_container(mut fetched: Fetched, container: Option<SecretValue>) -> Fetched {
+    if fetched.secret.missing.get(&Part::Pfx).is_some() && fetched.secret.parts.contains_key(&Part::Key) {
+        fetched.secret.parts.extend(container.map(|container| (Part::Pfx, container)));
+        fetched.secret.missing.remove(&Part::Pfx);
+    }
+    fetched
 }
 
 /// A key's public half, as PEM.

@@ -80,6 +80,8 @@ fn what_has_no_credentials_says_why() {
     assert_eq!(says("None", Value::Null), "the connection has no credentials");
     assert_eq!(says("ApiKey", json!({"key": null})), "the connection's credential 'key' is null");
     assert!(says("ApiKey", json!({})).contains("an ApiKey connection has 'key'"));
+    let error = credential_of("CustomKeys", &json!({"keys": {}}), "a\nWARN b").unwrap_err().to_string();
+    assert!(error.starts_with("the connection has no credential 'a%0AWARN%20b'; "), "{error}");
     assert!(says("ApiKey", json!({"keys": null})).contains("an ApiKey connection has 'key'"));
 }
 
@@ -90,8 +92,8 @@ fn target_metadata_and_the_whole() {
     let metadata = |key: &str| get(&connection, &Member::Metadata(key.to_owned()));
     assert_eq!(metadata("ApiVersion").unwrap(), "2024-06-01");
     assert_eq!(metadata("nested").unwrap(), r#"{"a":[1]}"#);
-    for lacking in ["none", "apiversion", ""] {
-        assert_eq!(metadata(lacking).unwrap_err(), Unusable::NoSuchMetadata(lacking.to_owned()));
+    for (lacking, told) in [("none", "none"), ("apiversion", "apiversion"), ("", ""), ("a\nb/c", "a%0Ab%2Fc")] {
+        assert_eq!(metadata(lacking).unwrap_err(), Unusable::NoSuchMetadata(told.to_owned()));
     }
     assert_eq!(get(&connection, &Member::Whole).unwrap().as_bytes(), connection.expose());
 }

@@ -1,5 +1,7 @@
 //! Certificates and keys that cannot be had, or not as they are: what is said, and what goes on all the same.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use keyferry_emulator::{
     CertificateSpec, Conversion, DEFAULT_CLIENT, Fault, Jwk, KeySpec, Logged, Misbehaviour, Permission, Refusal,
     Settings, Stored,
@@ -69,6 +71,19 @@ fn a_container_that_cannot_be_opened_is_converted_by_the_service() {
     // The version that was looked at, whatever is the latest meanwhile.
     let converted = format!("/secrets/web/{version}?api-version=2025-07-01&outContentType=application/x-pem-file");
     assert_eq!(asked(&world), ["/secrets/web?api-version=7.6", &converted]);
+}
+
+#[test]
+fn a_container_that_was_converted_can_be_had_as_it_is() {
+    let issued = OF_RSA.issue(90);
+    let world = World::with(Settings { conversion: Conversion::Done, ..Settings::default() });
+    let spec = issued.as_pfx(REFUSED);
+    let Stored::Pfx { base64, .. } = &spec.stored else { panic!("{:?}", spec.stored) };
+    let stored = STANDARD.decode(base64).unwrap();
+    world.emulator.put_certificate("demo", spec);
+    world.init(&config(&world, "{pfx: web.p12, key: tls.key}"), &[]).expect(0, &[]);
+    assert_eq!(std::fs::read(world.out().join("web.p12")).unwrap(), stored);
+    assert_eq!(world.read("tls.key"), Some(issued.key));
 }
 
 #[test]

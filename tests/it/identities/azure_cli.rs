@@ -59,6 +59,19 @@ fn an_azure_cli_that_gives_no_token_is_told() {
         (None, 77, "missing (az-not-installed)", "https://aka.ms/azure-cli"),
         (Some(not_logged_in), 77, "denied (az-not-logged-in)", "log in: az login"),
         (Some("echo 'ERROR: AADSTS50076: hunter2' >&2; exit 1"), 77, "denied (AADSTS50076)", "log in anew: az login"),
+        // Whatever it is, the CLI advises to log in.
+        (
+            Some("echo 'ERROR: AADSTS500011: hunter2. To re-authenticate, please run: az login' >&2; exit 1"),
+            78,
+            "misconfigured (AADSTS500011): there is no service of this audience",
+            "correct the scope",
+        ),
+        (
+            Some("echo 'ERROR: AADSTS90033: hunter2' >&2; exit 1"),
+            69,
+            "unavailable (AADSTS90033)",
+            "tried again by itself",
+        ),
         (Some("echo 'hunter2 failed' >&2; exit 1"), 69, "unavailable (az-failed)", "see what it says"),
         (Some("echo hunter2"), 69, "unavailable (az-bad-answer)", "see what it says"),
         (Some("kill -9 $$"), 69, "unavailable (az-failed)", "see what it says"),
@@ -100,7 +113,7 @@ fn without_imds_the_azure_cli_is_found() {
     install_az(&world, &prints_a_token(&world));
     // Another cloud's metadata service is no IMDS.
     let other = world.emulator.fault(Fault::imds(Misbehaviour::Status { status: 404 }));
-    let why = "signing in by the Azure CLI's login, because IMDS does not answer here and the Azure CLI is installed";
+    let why = "signing in by the Azure CLI's login, because IMDS does not answer here and the Azure CLI is logged in";
     let ended = init(&world, "", &world.emulator.imds_environment(), PATIENT);
     assert_published(&world, &ended);
     ended.expect(0, &[why]);
@@ -111,6 +124,24 @@ fn without_imds_the_azure_cli_is_found() {
         world.emulator.clear_fault(fault);
     }
     init(&world, "", &nowhere(&world), PATIENT).expect(0, &[why]);
+}
+
+#[test]
+fn an_azure_cli_that_could_not_is_not_decided_for() {
+    let world = world();
+    let called = install_az(&world, "echo 'az login' >&2; exit 1");
+    // A moment's silence of IMDS, and nobody is logged in: the next try finds it.
+    world.emulator.fault(Fault::imds(Misbehaviour::NeverAnswer).times(1));
+    let ended = init(&world, "", &world.emulator.imds_environment(), PATIENT);
+    assert_published(&world, &ended);
+    assert_eq!(fs::read_to_string(called).unwrap().lines().count(), 1);
+    ended.expect(
+        0,
+        &[
+            "denied (az-not-logged-in): IMDS does not answer here, so the Azure CLI was asked",
+            "because IMDS answers here",
+        ],
+    );
 }
 
 #[test]

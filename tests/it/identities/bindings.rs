@@ -54,6 +54,19 @@ fn a_bound_pod_signs_in_at_the_proxy_and_nowhere_else() {
 }
 
 #[test]
+fn a_proxy_that_names_no_authority_has_the_configured_one() {
+    let world = world();
+    let mut variables = bound(&world);
+    variables.remove("AZURE_KUBERNETES_CA_FILE");
+    let ca = world.root.path().join("ca.pem");
+    let both = format!("{}{}", world.emulator.ca_pem(), world.emulator.token_proxy_ca_pem());
+    fs::write(&ca, both).unwrap();
+    let ended = init(&world, "", &variables, PATIENT);
+    assert_published(&world, &ended);
+    assert_eq!(asked(&world), (0, 1));
+}
+
+#[test]
 fn a_token_file_of_ones_own_is_for_entra() {
     let world = world();
     let variables = bound(&world);

@@ -222,7 +222,8 @@ fn a_wrong_secret_of_the_platforms_is_told() {
     }
     let [_, mut app_service, _] = platforms(&world);
     app_service.1.insert("IDENTITY_HEADER", "hun\nter2".to_owned());
-    init(&world, "", &app_service.1, HASTY).expect(77, &["misconfigured (identity-secret-malformed)"]);
+    init(&world, "", &app_service.1, HASTY)
+        .expect(77, &["misconfigured (identity-endpoint-secret-malformed): IDENTITY_HEADER holds", "restart the app"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod applications;
 mod azure_cli;
 mod bindings;
 mod managed;
+mod untold;
 
 use std::collections::BTreeMap;
 use std::process::Command;

@@ -26,11 +26,14 @@ fn each_platform_is_asked_in_its_dialect() {
         (at(Platform::AzureMl, Which::Client(id())), "2017-09-01", "&clientid=", "secret", "hunter2"),
     ];
     for (managed, version, selector, name, value) in table {
-        let url = managed.url("https://Vault.azure.net/.default").unwrap();
+        let url = managed.url("https://vault.azure.net/.default").unwrap();
         let selector = if selector.is_empty() { String::new() } else { format!("{selector}{ID}") };
         let query = format!("y=z&api-version={version}&resource=https%3A%2F%2Fvault.azure.net{selector}");
         assert_eq!(url.as_str(), format!("http://127.0.0.1:81/x?{query}"));
-        assert_eq!(managed.header(), (name, value.as_bytes()));
+        let header = managed.header().unwrap();
+        assert_eq!((header.0, header.1.as_bytes()), (name, value.as_bytes()));
+        let own = managed.url("api://Payments/.default").unwrap();
+        assert!(own.as_str().contains("resource=api%3A%2F%2FPayments"), "{own}");
         assert!(!format!("{managed:?}").contains("hunter2"));
     }
 }
@@ -56,7 +59,9 @@ fn refusals_are_told_apart_and_never_repeated() {
         (&app, 401, "hunter2", Kind::Denied, "identity-endpoint-refuses-the-secret"),
         (&app, 400, "No Managed Identity found for specified ClientId", Kind::Missing, "identity-not-found"),
         (&app, 400, "AADSTS500011: hunter2", Kind::Misconfigured, "identity-endpoint-invalid-resource"),
-        (&app, 400, "AADSTS700016: hunter2", Kind::Denied, "AADSTS700016"),
+        (&app, 400, "AADSTS700016: hunter2", Kind::Misconfigured, "AADSTS700016"),
+        (&app, 500, "AADSTS50196: hunter2", Kind::Throttled, "AADSTS50196"),
+        (&app, 400, "AADSTS90033: hunter2", Kind::Outage, "AADSTS90033"),
         (&app, 404, "", Kind::Outage, "identity-endpoint-http-404"),
         (&ml, 400, "Invalid secret token header: hunter2.", Kind::Denied, "msi-endpoint-refuses-the-secret"),
         (&ml, 429, "", Kind::Throttled, "msi-endpoint-throttled"),

@@ -13,11 +13,23 @@ fn only_the_resource_managers_own_word_is_a_refusal() {
         format!(r#"{{"error":{{"code":"{code}","message":"m","innerError":{{"code":"{inner}"}}}}}}"#)
     };
     let table = [
-        (403, r#"{"error":{"code":"AuthorizationFailed"}}"#.to_owned(), Blame::Object, Kind::Denied, "AuthorizationFailed"),
+        (
+            403,
+            r#"{"error":{"code":"AuthorizationFailed"}}"#.to_owned(),
+            Blame::Object,
+            Kind::Denied,
+            "AuthorizationFailed",
+        ),
         (404, coded("UserError", "NotFoundError"), Blame::Object, Kind::Missing, "NotFoundError"),
         (404, r#"{"error":{"code":"ResourceNotFound"}}"#.to_owned(), Blame::Object, Kind::Missing, "ResourceNotFound"),
         // The wrong path or version of the service, not the wrong connection.
-        (404, r#"{"error":{"code":"InvalidResourceType"}}"#.to_owned(), Blame::Object, Kind::Outage, "InvalidResourceType"),
+        (
+            404,
+            r#"{"error":{"code":"InvalidResourceType"}}"#.to_owned(),
+            Blame::Object,
+            Kind::Outage,
+            "InvalidResourceType",
+        ),
         // A gateway's page, a proxy's JSON, nothing at all: nobody has taken anything away.
         (403, "<html>403</html>".to_owned(), Blame::Object, Kind::Outage, "http-403"),
         (403, r#"{"error":"blocked"}"#.to_owned(), Blame::Object, Kind::Outage, "http-403"),
