@@ -119,9 +119,10 @@ fn fetched(opened: certificate::Certificate, version: &VersionId) -> Fetched {
 
 /// What the service converted, with the container that it converted: that one is `pfx`, and readable by others.
 pub(super) fn with_container(mut fetched: Fetched, container: Option<SecretValue>) -> Fetched {
-    if fetched.secret.missing.get(&Part::Pfx).is_some() && fetched.secret.parts.contains_key(&Part::Key) {
-        fetched.secret.parts.extend(container.map(|container| (Part::Pfx, container)));
-        fetched.secret.missing.remove(&Part::Pfx);
+    let Secret { parts, missing, .. } = &mut fetched.secret;
+    if let Some(container) = container.filter(|_| parts.contains_key(&Part::Key)) {
+        parts.insert(Part::Pfx, container);
+        missing.remove(&Part::Pfx);
     }
     fetched
 }
