@@ -375,8 +375,10 @@ fn what_was_gone_for_a_while_is_read_again_though_it_is_unchanged() {
     let world = aoai();
     let agent = world.run(&config(&world, KEY));
     until_asked(&world, "GET", 1);
-    let gone = Fault::resource_manager(Misbehaviour::Status { status: 404 }).of_operation(Operation::GetConnection);
-    let gone = world.emulator.fault(gone);
+    // As Azure Machine Learning says it of a connection that is not there.
+    let body = r#"{"error":{"code":"UserError","message":"m","innerError":{"code":"NotFoundError","innerError":null}}}"#;
+    let gone = Misbehaviour::Raw { status: 404, headers: Vec::new(), body: body.to_owned() };
+    let gone = world.emulator.fault(Fault::resource_manager(gone).of_operation(Operation::GetConnection));
     agent.wait_for("secret key (azureml://connections/aoai/credentials/key) cannot be fetched: missing", 1);
     world.emulator.clear_fault(gone);
     // Its value may have been removed meanwhile (onRevoked): that it is unchanged would bring nothing back.
