@@ -4,7 +4,7 @@
 //! Pure: the same configuration gives the same plan.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,16 @@ pub struct Plan {
     pub names: BTreeMap<SecretName, Wanted>,
     /// Which directory shows what.
     pub layouts: Arc<Layouts>,
+    /// Of every hook, the names whose change it wants to hear of; in the order of the configuration.
+    pub hooks: Vec<BTreeSet<SecretName>>,
+}
+
+impl Plan {
+    /// The names that the directory shows.
+    pub fn shown_in(&self, dir: &Path) -> BTreeSet<SecretName> {
+        let contents = self.layouts.get(dir).into_iter().flat_map(BTreeMap::values);
+        contents.map(|content| content.secret.clone()).collect()
+    }
 }
 
 /// One name that is to have a value.
@@ -78,7 +88,8 @@ pub fn plan(config: &Config) -> Plan {
         (directory.dir.clone(), directory.include.iter().flat_map(files).collect())
     };
     let layouts = Arc::new(config.files.iter().map(layout).collect());
-    Plan { objects, standbys, names, layouts }
+    let hooks = config.on_change.iter().map(|entry| entry.secrets.clone()).collect();
+    Plan { objects, standbys, names, layouts, hooks }
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 //! What the loop asks of the outside, as traits: the edges implement them, the loop knows nothing else of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::moment::UnixTime;
-use crate::reference::Object;
+use crate::reference::{Object, SecretName};
 use crate::secret::Secret;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Generation, Snapshot};
 
 /// Where secrets come from.
 pub trait Source: Send + Sync + 'static {
@@ -106,3 +108,38 @@ impl fmt::Display for SinkError {
 }
 
 impl std::error::Error for SinkError {}
+
+/// Whom to tell that secrets have changed, once readers can see it.
+pub trait Hook: Send + Sync + 'static {
+    /// What messages call it: how, and whom.
+    fn name(&self) -> &str;
+
+    /// Tells of a change, once: no retry of its own. It ends within seconds, whatever the other side does.
+    fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>>;
+}
+
+/// What has changed: names, never values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The whole that brought it; of several that have not been told of yet, the newest.
+    pub generation: Generation,
+    /// The secrets that came, went or changed, of those that the hook wants to hear of.
+    pub names: BTreeSet<SecretName>,
+}
+
+/// Why nobody could be told, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookError {
+    /// The reason, lower case, no full stop.
+    pub reason: String,
+    /// What to do, lower case, no full stop.
+    pub fix: String,
+}
+
+impl fmt::Display for HookError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.reason, self.fix)
+    }
+}
+
+impl std::error::Error for HookError {}

@@ -1,11 +1,15 @@
 //! From a merged snapshot to the world, the same shape as the schedule: what is due comes out, outcomes go in, "when
 //! next?" is a value. Each sink has its own retry; one sink's trouble holds no other back.
 
+mod hooks;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::moment::later;
 use crate::snapshot::Snapshot;
+
+pub use hooks::Hooks;
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_mins(1);
@@ -72,9 +76,8 @@ impl Rollout {
     /// The sink could not: it is asked again, later and later, up to once a minute.
     pub fn failed(&mut self, sink: usize, now: Instant) {
         if let Some(target) = self.targets.get_mut(sink) {
-            let wait = FIRST_RETRY.saturating_mul(1 << target.failures.min(16)).min(LONGEST_RETRY);
+            target.due = Some(later(now, retry_after(target.failures)));
             target.failures = target.failures.saturating_add(1);
-            target.due = Some(later(now, wait));
         }
     }
 
@@ -90,6 +93,11 @@ impl Rollout {
         self.snapshot.as_ref()?;
         self.targets.iter().filter_map(|target| target.due).min()
     }
+}
+
+/// How long it waits after so many failures before.
+fn retry_after(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << failures.min(16)).min(LONGEST_RETRY)
 }
 
 #[cfg(test)]

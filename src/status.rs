@@ -10,7 +10,7 @@ use std::time::Instant;
 use crate::failure::Failure;
 use crate::moment::UnixTime;
 use crate::plan::Plan;
-use crate::ports::{Hint, SinkError};
+use crate::ports::{Hint, HookError, SinkError};
 use crate::reference::{Reference, SecretName};
 use crate::secret::Version;
 use crate::snapshot::Snapshot;
@@ -31,6 +31,8 @@ pub struct Status {
     pub names: BTreeMap<SecretName, NameStatus>,
     /// Of every sink, by its name.
     pub sinks: BTreeMap<String, SinkStatus>,
+    /// Of every hook, in the order of the configuration: two may have one name.
+    pub hooks: Vec<HookStatus>,
 }
 
 /// What is known of one name.
@@ -90,9 +92,20 @@ pub struct SinkStatus {
     pub kept: Vec<PathBuf>,
 }
 
+/// What is known of one hook.
+#[derive(Debug, Clone)]
+pub struct HookStatus {
+    /// What messages call it.
+    pub name: String,
+    /// Which of the agent's snapshots it was last told of with success; none before the first change.
+    pub told: Option<crate::snapshot::Generation>,
+    /// The last attempt's failure; none after a success.
+    pub failure: Option<HookError>,
+}
+
 impl Status {
     /// Nothing is known yet.
-    pub fn new(plan: &Plan, sinks: impl Iterator<Item = String>) -> Self {
+    pub fn new(plan: &Plan, sinks: impl Iterator<Item = String>, hooks: impl Iterator<Item = String>) -> Self {
         let name = |(name, wanted): (&SecretName, &crate::plan::Wanted)| {
             let status = NameStatus {
                 reference: wanted.reference.clone(),
@@ -113,6 +126,7 @@ impl Status {
         Self {
             names: plan.names.iter().map(name).collect(),
             sinks: sinks.map(|sink| (sink, SinkStatus::default())).collect(),
+            hooks: hooks.map(|name| HookStatus { name, told: None, failure: None }).collect(),
         }
     }
 

@@ -4,11 +4,13 @@
 //! there or the deadline; `run` is this loop until it is told to stop.
 
 mod arrival;
+mod hook;
 mod publish;
 mod tell;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,9 +22,9 @@ use crate::config::{Identity, OnRevoked};
 use crate::failure::Failure;
 use crate::moment::Clock;
 use crate::plan::Plan;
-use crate::ports::{Answer, Sink, Source};
+use crate::ports::{Answer, Hook, Sink, Source};
 use crate::reference::{IdentityName, Object, SecretName};
-use crate::rollout::Rollout;
+use crate::rollout::{Hooks, Rollout};
 use crate::schedule::{Schedule, Ticket};
 use crate::snapshot::{Holdings, Snapshot};
 use crate::status::{Status, View};
@@ -50,6 +52,8 @@ pub struct Parts<S> {
     pub source: Arc<S>,
     /// Where they go.
     pub sinks: Vec<Box<dyn Sink>>,
+    /// Whom to tell, one for each of the plan's.
+    pub hooks: Vec<Arc<dyn Hook>>,
     /// What decides the slots, from the pod's identity.
     pub seed: u64,
     /// What tells the time.
@@ -70,6 +74,9 @@ pub struct Agent<S> {
     status: Status,
     source: Arc<S>,
     sinks: Vec<Box<dyn Sink>>,
+    hooks: Vec<Arc<dyn Hook>>,
+    /// What the hooks have yet to be told.
+    pending: Hooks,
     clock: Clock,
     view: watch::Sender<View>,
     /// Holdings moved since the last merge.
@@ -85,7 +92,7 @@ type Outcome = (Ticket, Result<Answer, Failure>);
 impl<S: Source> Agent<S> {
     /// Ready to run; everything is due at once.
     pub fn new(parts: Parts<S>) -> Self {
-        let Parts { plan, identities, settle, on_revoked, source, sinks, seed, clock } = parts;
+        let Parts { plan, identities, settle, on_revoked, source, sinks, hooks, seed, clock } = parts;
         let (mut names, mut standby_for) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
         for (name, wanted) in &plan.names {
             names.entry(wanted.object.clone()).or_default().push(name.clone());
@@ -93,7 +100,13 @@ impl<S: Source> Agent<S> {
                 standby_for.entry(standby.clone()).or_default().push(name.clone());
             }
         }
-        let status = Status::new(&plan, sinks.iter().map(|sink| sink.name().to_owned()));
+        let status = Status::new(
+            &plan,
+            sinks.iter().map(|sink| sink.name().to_owned()),
+            hooks.iter().map(|hook| hook.name().to_owned()),
+        );
+        let holds = sinks.iter().map(|sink| plan.shown_in(Path::new(sink.name())));
+        let pending = Hooks::new(holds, plan.hooks.iter().cloned(), settle);
         let view = watch::Sender::new(View { snapshot: None, status: Arc::new(status.clone()) });
         Self {
             schedule: Schedule::new(&plan, seed, clock()),
@@ -112,6 +125,8 @@ impl<S: Source> Agent<S> {
             status,
             source,
             sinks,
+            hooks,
+            pending,
             clock,
             view,
         }
@@ -125,6 +140,7 @@ impl<S: Source> Agent<S> {
     /// Runs until told to stop, or until nobody can tell anything any more.
     pub async fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut under_way: JoinSet<Outcome> = JoinSet::new();
+        let mut hooks: JoinSet<hook::Told> = JoinSet::new();
         loop {
             let now = (self.clock)();
             for ticket in self.schedule.take_due(now.tick) {
@@ -136,10 +152,11 @@ impl<S: Source> Agent<S> {
             }
             self.merge(now);
             self.publish(now);
+            self.run_hooks(now, &mut hooks);
             self.show(now);
             let sweeps = self.sinks.iter().filter_map(|sink| sink.sweep_due());
-            let wakes = [self.schedule.next_wake(now.tick), self.rollout.next_wake()].into_iter().flatten();
-            let wake = wakes.chain(sweeps).chain(self.show_due()).min();
+            let wakes = [self.schedule.next_wake(now.tick), self.rollout.next_wake(), self.pending.next_wake()];
+            let wake = wakes.into_iter().flatten().chain(sweeps).chain(self.show_due()).min();
             tokio::select! {
                 Some(done) = under_way.join_next() => {
                     self.finish(done);
@@ -156,6 +173,7 @@ impl<S: Source> Agent<S> {
                         self.rollout.recheck(now.tick);
                     }
                 }
+                Some(done) = hooks.join_next() => self.hook_ended(done),
                 event = events.recv() => match event {
                     Some(Event::Refresh) => self.schedule.refresh_now((self.clock)().tick),
                     Some(Event::Stop) | None => break,
@@ -163,7 +181,9 @@ impl<S: Source> Agent<S> {
                 () = until(wake) => {}
             }
         }
-        // Fetches only read: what is under way can be dropped. What came is published now, whoever else was waited for.
+        // Fetches only read: what is under way can be dropped. So can hooks: whoever is told may have ended already, and
+        // must not be waited for. What came is published now, whoever else was waited for.
+        drop(hooks);
         self.give_up_waiting();
         let now = (self.clock)();
         self.merge(now);

@@ -25,8 +25,12 @@ impl<S: Source> Agent<S> {
         if !std::mem::take(&mut self.moved) {
             return;
         }
-        if let Merged::Advanced { next, .. } = merge(&self.plan, &self.holdings, self.snapshot.as_deref()) {
+        if let Merged::Advanced { next, changed } = merge(&self.plan, &self.holdings, self.snapshot.as_deref()) {
             self.rollout.offer(Arc::clone(&next), now.tick);
+            if let Some(previous) = &self.snapshot {
+                let first_heard_of = previous.unknown.difference(&next.unknown).cloned().collect();
+                self.pending.changed(next.generation, &changed, &first_heard_of, now.tick);
+            }
             self.snapshot = Some(next);
             self.news = true;
         }
@@ -48,6 +52,7 @@ impl<S: Source> Agent<S> {
             match result {
                 Ok(published) => {
                     self.rollout.succeeded(number);
+                    self.pending.shown(number, snapshot.generation, &self.differing(&name, &published));
                     self.shown(&name, &published, snapshot.generation);
                 }
                 Err(error) => {

@@ -8,10 +8,10 @@ use crate::advice;
 use crate::config::OnRevoked;
 use crate::failure::{Blame, Failure};
 use crate::moment::Moment;
-use crate::ports::{Fetched, Hint, Published, SinkError, Source};
+use crate::ports::{Change, Fetched, Hint, HookError, Published, SinkError, Source};
 use crate::reference::{Gate, Object, SecretName};
 use crate::schedule::GateChange;
-use crate::status::SinkStatus;
+use crate::status::{HookStatus, SinkStatus};
 
 impl<S: Source> Agent<S> {
     /// A name's attempt failed: said once, until it is another failure. What a whole host or identity is to blame for
@@ -224,4 +224,19 @@ pub(super) fn published(sink: &str, before: &SinkStatus, published: &Published) 
 /// A sink could not.
 pub(super) fn not_published(error: &SinkError) {
     tracing::error!(path = %error.path.display(), "{error}; what was published before stays, trying again");
+}
+
+/// A hook was told of a change, or could not be: said once, until it is another reason.
+pub(super) fn told(before: &HookStatus, change: &Change, result: &Result<(), HookError>) {
+    let (hook, generation) = (&before.name, change.generation);
+    let names: Vec<&str> = change.names.iter().map(SecretName::as_str).collect();
+    let names = few(&names);
+    match (result, &before.failure) {
+        (Ok(()), None) => tracing::info!(hook, %generation, "hook done: {hook}; changed: {names}"),
+        (Ok(()), Some(_)) => tracing::info!(hook, %generation, "hook works again: {hook}; changed: {names}"),
+        (Err(error), before) if before.as_ref() != Some(error) => {
+            tracing::warn!(hook, %generation, "hook failed: {hook}: {error}; trying again, what is published stays");
+        }
+        (Err(_), _) => {}
+    }
 }

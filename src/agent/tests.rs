@@ -1,6 +1,7 @@
 //! The loop in paused time.
 #![expect(clippy::disallowed_methods, reason = "paused time is asked of the runtime")]
 
+mod hooks;
 mod policy;
 mod stage;
 

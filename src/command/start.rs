@@ -14,12 +14,13 @@ use super::sources::Sources;
 use crate::agent::{Agent, Parts};
 use crate::azure::{self, Azure};
 use crate::cli::Global;
+use crate::config::hooks::{Action, OnChange};
 use crate::config::{self, Config, DEFAULT_IDENTITY, Identity, SecretConfig, Settings};
 use crate::exit::Exit;
 use crate::extract::Cut;
 use crate::files::FilesSink;
 use crate::plan::plan;
-use crate::ports::Sink;
+use crate::ports::{Hook, Sink};
 use crate::reference::{Gate, IdentityName, Reference, SecretName};
 use crate::secret::{Part, SecretValue};
 use crate::{clock, local, process};
@@ -120,9 +121,20 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<
         on_revoked: config.on_revoked,
         source: Arc::new(Sources { azure }),
         sinks,
+        hooks: hooks(config),
         seed: seed(environment),
         clock,
     }))
+}
+
+fn hooks(config: &Config) -> Vec<Arc<dyn Hook>> {
+    let hook = |entry: &OnChange| -> Arc<dyn Hook> {
+        match &entry.action {
+            Action::Signal(whom, signal) => Arc::new(process::SignalHook::new(whom, *signal)),
+            Action::Post(url) => Arc::new(local::PostHook::new(url)),
+        }
+    };
+    config.on_change.iter().map(hook).collect()
 }
 
 fn authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>, Ended> {
@@ -183,6 +195,7 @@ pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> 
     let nothing = || Written { name: "the environment".to_owned(), text: String::new() };
     let mut config = meant(&written(global, environment)?.unwrap_or_else(nothing), global, environment)?;
     config.files.clear();
+    config.on_change.clear();
     let names: Vec<String> = config.secrets.keys().map(ToString::to_string).collect();
     config.secrets.retain(|name, _| name.as_str() == what);
     // Whoever asks for it wants it.

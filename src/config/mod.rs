@@ -5,6 +5,7 @@
 
 pub mod cloud;
 mod de;
+pub mod hooks;
 pub mod identity;
 pub mod nearby;
 mod node;
@@ -19,6 +20,7 @@ use crate::extract::Cut;
 use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, VaultName, Workspace};
 use crate::secret::Part;
 use cloud::Cloud;
+use hooks::OnChange;
 
 pub use identity::{Identity, Workload};
 pub use node::{Place, Problem};
@@ -51,6 +53,8 @@ pub struct Config {
     pub refresh: Refresh,
     /// What becomes of a value when access to it is taken away for good.
     pub on_revoked: OnRevoked,
+    /// What is done when secrets change.
+    pub on_change: Vec<OnChange>,
 }
 
 /// What becomes of a value when access to it is taken away for good.

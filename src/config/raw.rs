@@ -1,5 +1,6 @@
 //! The configuration as written: every key that may stand in the file, nothing checked yet.
 
+mod hooks;
 mod identity;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
+pub(super) use hooks::{RawHook, RawSignal};
 pub(super) use identity::{RawAzureCli, RawClientCertificate, RawClientSecret, RawIdentity, RawManaged, RawWorkload};
 
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +27,7 @@ pub(super) struct Raw {
     pub(super) allow_disk: Option<bool>,
     pub(super) refresh: RawRefresh,
     pub(super) on_revoked: Option<RawOnRevoked>,
+    pub(super) on_change: Option<Vec<RawHook>>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -142,6 +145,10 @@ pub(super) struct RawDuration(pub(super) String);
 #[derive(Debug)]
 pub(super) struct RawMode(pub(super) String);
 
+/// A signal by its name: what its number means is not the same everywhere.
+#[derive(Debug)]
+pub(super) struct RawSignalName(pub(super) String);
+
 /// One mapping or a list of them, each with its step in the path.
 #[derive(Debug, Default)]
 pub(super) struct RawFiles {
@@ -236,7 +243,7 @@ macro_rules! by_forms {
     )*};
 }
 
-by_forms!(RawCloud, RawSecret, RawFile, RawDuration, RawMode, RawFiles);
+by_forms!(RawCloud, RawSecret, RawFile, RawDuration, RawMode, RawSignalName, RawFiles);
 
 impl<'de> Forms<'de> for RawCloud {
     const EXPECTED: &'static str = "public, usGovernment, china, or a mapping with authorityHost and vaultSuffix";
@@ -295,6 +302,14 @@ impl Forms<'_> for RawMode {
 
     fn from_number() -> Option<&'static str> {
         Some("a mode must be quoted, because YAML reads it as a decimal number otherwise: write \"0440\"")
+    }
+}
+
+impl Forms<'_> for RawSignalName {
+    const EXPECTED: &'static str = "the name of a signal such as SIGHUP";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(Self(text.to_owned()))
     }
 }
 

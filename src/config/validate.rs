@@ -5,6 +5,7 @@
 mod cloud;
 mod detect;
 mod files;
+mod hooks;
 mod identity;
 mod secrets;
 mod vaults;
@@ -144,10 +145,12 @@ impl Checker<'_> {
                 None | Some(RawOnRevoked::Keep) => OnRevoked::Keep,
                 Some(RawOnRevoked::Remove) => OnRevoked::Remove,
             },
+            on_change: Vec::new(),
         };
         config.secrets = self.secrets(raw, &config, hosts_checked);
         self.need_identity(&config);
         config.files = self.files(raw, &config.secrets);
+        config.on_change = self.on_change(raw, &config.secrets);
         config
     }
 

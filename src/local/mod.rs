@@ -1,5 +1,7 @@
-//! The machine itself as a source: files.
+//! The machine itself: its files as a source, and its applications, which are told over loopback.
 
 mod file;
+mod post;
 
 pub use file::read;
+pub use post::PostHook;

@@ -28,7 +28,17 @@ fn object(vault: &str, name: usize) -> Object {
 
 fn schedule(objects: impl IntoIterator<Item = Object>, now: Moment) -> Schedule {
     let objects = objects.into_iter().map(|object| (object, INTERVAL)).collect();
-    Schedule::new(&Plan { objects, standbys: BTreeSet::new(), names: BTreeMap::new(), layouts: Arc::default() }, 1, now)
+    Schedule::new(
+        &Plan {
+            objects,
+            standbys: BTreeSet::new(),
+            names: BTreeMap::new(),
+            layouts: Arc::default(),
+            hooks: Vec::new(),
+        },
+        1,
+        now,
+    )
 }
 
 fn fails(blame: Blame, kind: Kind) -> Failure {
@@ -339,8 +349,13 @@ fn what_stands_by_sleeps_until_it_is_needed() {
     let now = start();
     let standby = object("b", 0);
     let objects = [object("a", 0), standby.clone()].map(|object| (object, INTERVAL)).into();
-    let plan =
-        Plan { objects, standbys: BTreeSet::from([standby.clone()]), names: BTreeMap::new(), layouts: Arc::default() };
+    let plan = Plan {
+        objects,
+        standbys: BTreeSet::from([standby.clone()]),
+        names: BTreeMap::new(),
+        layouts: Arc::default(),
+        hooks: Vec::new(),
+    };
     let mut schedule = Schedule::new(&plan, 1, now);
     let tickets = schedule.take_due(now.tick);
     assert_eq!(tickets.len(), 1);

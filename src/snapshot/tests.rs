@@ -13,8 +13,13 @@ fn name(name: &str) -> SecretName {
 }
 
 fn plan(names: &[&str]) -> Plan {
-    let mut plan =
-        Plan { objects: BTreeMap::new(), standbys: BTreeSet::new(), names: BTreeMap::new(), layouts: Arc::default() };
+    let mut plan = Plan {
+        objects: BTreeMap::new(),
+        standbys: BTreeSet::new(),
+        names: BTreeMap::new(),
+        layouts: Arc::default(),
+        hooks: Vec::new(),
+    };
     let mut files = BTreeMap::new();
     for text in names {
         let object = Object::File(format!("/{text}").into());

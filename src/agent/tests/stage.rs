@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -14,7 +15,7 @@ use crate::extract::Cut;
 use crate::failure::{Blame, Code, Kind};
 use crate::moment::{Moment, UnixTime};
 use crate::plan::{Content, Wanted};
-use crate::ports::{Fetched, Published, SinkError};
+use crate::ports::{Change, Fetched, HookError, Published, SinkError};
 use crate::reference::{Collection, ObjectName, Reference, VaultHost};
 use crate::secret::{Part, Secret, SecretValue, Version};
 
@@ -95,7 +96,7 @@ pub(super) struct Shelf {
     shown: Shown,
     attempts: Arc<AtomicUsize>,
     /// So many attempts fail.
-    failing: usize,
+    failing: Arc<AtomicUsize>,
 }
 
 impl Sink for Shelf {
@@ -109,8 +110,8 @@ impl Sink for Shelf {
 
     fn publish(&mut self, snapshot: &Arc<Snapshot>, _now: Instant) -> Result<Published, SinkError> {
         self.attempts.fetch_add(1, Ordering::SeqCst);
-        if self.failing > 0 {
-            self.failing -= 1;
+        if self.failing.load(Ordering::SeqCst) > 0 {
+            self.failing.fetch_sub(1, Ordering::SeqCst);
             let (path, reason, fix) = (PathBuf::from(&self.name), "it is full".to_owned(), "make room".to_owned());
             return Err(SinkError { path, reason, fix });
         }
@@ -118,9 +119,10 @@ impl Sink for Shelf {
         let values: BTreeMap<String, String> =
             snapshot.secrets.iter().map(|(name, secret)| (name.to_string(), text(secret))).collect();
         let mut shown = self.shown.lock().unwrap();
-        let mut changed = Vec::new();
-        if shown.last().is_none_or(|(_, last)| *last != values) {
-            changed.extend(values.keys().map(PathBuf::from));
+        let before = shown.last().map(|(_, last)| last.clone()).unwrap_or_default();
+        let differing = values.iter().filter(|(name, value)| before.get(*name) != Some(value));
+        let changed: Vec<PathBuf> = differing.map(|(name, _)| name.into()).collect();
+        if shown.is_empty() || before != values {
             shown.push((self.begun.elapsed(), values));
         }
         Ok(Published { generation: shown.len() as u64, changed, ..Published::default() })
@@ -132,6 +134,53 @@ impl Sink for Shelf {
 
     fn sweep(&mut self, _now: Instant) -> Result<(), SinkError> {
         Ok(())
+    }
+}
+
+/// What a hook was told, and when.
+pub(super) type Heard = Arc<Mutex<Vec<(Duration, Change)>>>;
+
+/// What a hook does when it is run; after the last of them it succeeds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Turn {
+    Fails(&'static str),
+    Takes(Duration),
+}
+
+/// A hook that follows a script and remembers.
+#[derive(Debug)]
+pub(super) struct Ear {
+    begun: tokio::time::Instant,
+    turns: Mutex<VecDeque<Turn>>,
+    heard: Heard,
+}
+
+impl Ear {
+    pub(super) fn new(turns: impl Into<VecDeque<Turn>>) -> (Arc<dyn Hook>, Heard) {
+        let heard = Heard::default();
+        let begun = tokio::time::Instant::now();
+        (Arc::new(Self { begun, turns: Mutex::new(turns.into()), heard: Arc::clone(&heard) }), heard)
+    }
+}
+
+impl Hook for Ear {
+    fn name(&self) -> &'static str {
+        "the ear"
+    }
+
+    fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
+        self.heard.lock().unwrap().push((self.begun.elapsed(), (*change).clone()));
+        let turn = self.turns.lock().unwrap().pop_front();
+        Box::pin(async move {
+            match turn {
+                Some(Turn::Fails(reason)) => Err(HookError { reason: reason.to_owned(), fix: "mend it".to_owned() }),
+                Some(Turn::Takes(duration)) => {
+                    sleep(duration).await;
+                    Ok(())
+                }
+                None => Ok(()),
+            }
+        })
     }
 }
 
@@ -163,6 +212,10 @@ pub(super) struct Stage {
     source: Arc<Script>,
     shown: Shown,
     pub(super) attempts: Arc<AtomicUsize>,
+    /// So many publishes fail from now on.
+    pub(super) failing: Arc<AtomicUsize>,
+    /// How often somebody looked at the clock: each turn of the loop does.
+    pub(super) looks: Arc<AtomicUsize>,
     pub(super) view: watch::Receiver<View>,
     pub(super) tell: mpsc::Sender<Event>,
     pub(super) task: JoinHandle<()>,
@@ -176,12 +229,34 @@ impl Stage {
         Self::with(scripts, failing, |_| {}, OnRevoked::Keep)
     }
 
+    /// The same, with hooks that want to hear of these names.
+    pub(super) fn with_hooks(
+        scripts: Vec<(String, Vec<Step>)>,
+        failing: usize,
+        hooks: Vec<(&[&str], Arc<dyn Hook>)>,
+    ) -> Self {
+        let wants = |names: &[&str]| names.iter().map(|name| SecretName::parse(name).unwrap()).collect();
+        let wanted = hooks.iter().map(|(names, _)| wants(names)).collect();
+        let hooks = hooks.into_iter().map(|(_, hook)| hook).collect();
+        Self::of(scripts, failing, |plan| plan.hooks = wanted, OnRevoked::Keep, hooks)
+    }
+
     /// The same, with a plan that is changed before it begins.
     pub(super) fn with(
         scripts: Vec<(String, Vec<Step>)>,
         failing: usize,
         change: impl FnOnce(&mut Plan),
         on_revoked: OnRevoked,
+    ) -> Self {
+        Self::of(scripts, failing, change, on_revoked, Vec::new())
+    }
+
+    fn of(
+        scripts: Vec<(String, Vec<Step>)>,
+        failing: usize,
+        change: impl FnOnce(&mut Plan),
+        on_revoked: OnRevoked,
+        hooks: Vec<Arc<dyn Hook>>,
     ) -> Self {
         let lines = Lines::default();
         let logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
@@ -191,6 +266,7 @@ impl Stage {
             standbys: BTreeSet::new(),
             names: BTreeMap::new(),
             layouts: Arc::default(),
+            hooks: Vec::new(),
         };
         let (source, mut files) = (Arc::new(Script::default()), BTreeMap::new());
         for (name, steps) in scripts {
@@ -205,16 +281,20 @@ impl Stage {
         plan.layouts = Arc::new(BTreeMap::from([("/dir".into(), files)]));
         change(&mut plan);
         let (shown, attempts) = (Shown::default(), Arc::<AtomicUsize>::default());
+        let failing = Arc::new(AtomicUsize::new(failing));
         let shelf = Shelf {
             name: "/dir".to_owned(),
             begun,
             shown: Arc::clone(&shown),
             attempts: Arc::clone(&attempts),
-            failing,
+            failing: Arc::clone(&failing),
         };
-        let clock: Clock = Arc::new(move || Moment {
-            tick: tokio::time::Instant::now().into_std(),
-            wall: UnixTime::from_seconds(1_700_000_000).unwrap().after(begun.elapsed()),
+        let looks = Arc::<AtomicUsize>::default();
+        let looked = Arc::clone(&looks);
+        let clock: Clock = Arc::new(move || {
+            looked.fetch_add(1, Ordering::SeqCst);
+            let tick = tokio::time::Instant::now().into_std();
+            Moment { tick, wall: UnixTime::from_seconds(1_700_000_000).unwrap().after(begun.elapsed()) }
         });
         let agent = Agent::new(Parts {
             plan,
@@ -223,13 +303,14 @@ impl Stage {
             on_revoked,
             source: Arc::clone(&source),
             sinks: vec![Box::new(shelf)],
+            hooks,
             seed: 1,
             clock,
         });
         let (tell, events) = mpsc::channel(1);
         let view = agent.view();
         let task = tokio::spawn(agent.run(events));
-        Self { source, shown, attempts, view, tell, task, lines, _logging: logging }
+        Self { source, shown, attempts, failing, looks, view, tell, task, lines, _logging: logging }
     }
 
     pub(super) fn shown(&self) -> Vec<(Duration, BTreeMap<String, String>)> {

@@ -45,6 +45,26 @@ fn what_is_not_is_refused_and_never_shown() {
 }
 
 #[test]
+fn a_hook_is_on_this_machine_itself() {
+    let loopback = |url: &str| {
+        let url = Loopback::parse(url).unwrap();
+        let addresses: Vec<String> = url.addresses().iter().map(ToString::to_string).collect();
+        (url.authority().to_owned(), url.target().to_owned(), addresses.join(" "))
+    };
+    for (url, authority, target, addresses) in [
+        ("http://127.0.0.1", "127.0.0.1", "/", "127.0.0.1:80"),
+        ("http://127.9.9.9:8080/-/reload", "127.9.9.9:8080", "/-/reload", "127.9.9.9:8080"),
+        ("http://[::1]:81?a=b", "[::1]:81", "/?a=b", "[::1]:81"),
+        ("http://LOCALHOST:8080/a/", "LOCALHOST:8080", "/a/", "127.0.0.1:8080 [::1]:8080"),
+    ] {
+        assert_eq!(loopback(url), (authority.to_owned(), target.to_owned(), addresses.to_owned()), "{url}");
+    }
+    let shown = Loopback::parse("http://127.0.0.1/a?token=hunter2").unwrap();
+    assert_eq!(shown.to_string(), "http://127.0.0.1/a");
+    assert!(!format!("{shown:?}").contains("hunter2"));
+}
+
+#[test]
 fn addresses_that_look_private_are_told_apart() {
     for (address, nearby) in [
         ("127.255.255.254", true),

@@ -1,6 +1,6 @@
 //! Where it is published.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Checker, absolute, joined};
@@ -65,23 +65,17 @@ impl Checker<'_> {
     }
 
     fn include(&mut self, path: &[&str], names: &[String], all: &Raw, secrets: &Secrets) -> Vec<SecretName> {
-        let (mut include, mut seen) = (Vec::new(), BTreeSet::new());
-        for (number, name) in names.iter().enumerate() {
-            let number = number.to_string();
-            let path = [path, &[number.as_str()]].concat();
-            let known = SecretName::parse(name).ok().and_then(|name| secrets.get_key_value(&name));
-            match known {
-                Some((name, _)) if !seen.insert(name) => self.problem(&path, format!("'{name}' is included twice")),
-                Some((name, secret)) if secret.files.is_empty() => {
-                    self.problem(&path, format!("'{name}' has 'file: false': give it a file, or do not include it"));
-                }
-                Some((name, _)) => include.push(name.clone()),
-                // One that is there, but wrong, is complained of where it stands.
-                None if all.secrets.contains_key(name) || self.tree.was_cut(&["secrets", name]) => {}
-                None => self.problem(&path, "there is no secret of this name in 'secrets:'"),
+        let named = self.named(path, names, "included", all, secrets);
+        let has_file = |(number, name): (usize, SecretName)| {
+            if secrets.get(&name).is_some_and(|secret| secret.files.is_empty()) {
+                let number = number.to_string();
+                let path = [path, &[number.as_str()]].concat();
+                self.problem(&path, format!("'{name}' has 'file: false': give it a file, or do not include it"));
+                return None;
             }
-        }
-        include
+            Some(name)
+        };
+        named.into_iter().filter_map(has_file).collect()
     }
 
     /// Two secrets, or two parts of one, cannot be one file, nor one a file and the other a directory of that name.

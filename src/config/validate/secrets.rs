@@ -1,6 +1,6 @@
 //! What is fetched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use super::{Checker, INTERVAL};
@@ -38,6 +38,31 @@ impl Checker<'_> {
             }
         }
         secrets
+    }
+
+    /// The secrets of a list of names, each with its place in the list: those that are there, and named once.
+    pub(super) fn named(
+        &mut self,
+        path: &[&str],
+        names: &[String],
+        how: &str,
+        all: &Raw,
+        secrets: &BTreeMap<SecretName, SecretConfig>,
+    ) -> Vec<(usize, SecretName)> {
+        let (mut named, mut seen) = (Vec::new(), BTreeSet::new());
+        for (number, name) in names.iter().enumerate() {
+            let place = number.to_string();
+            let path = [path, &[place.as_str()]].concat();
+            let known = SecretName::parse(name).ok().and_then(|name| secrets.get_key_value(&name));
+            match known {
+                Some((name, _)) if !seen.insert(name) => self.problem(&path, format!("'{name}' is {how} twice")),
+                Some((name, _)) => named.push((number, name.clone())),
+                // One that is there, but wrong, is complained of where it stands.
+                None if all.secrets.contains_key(name) || self.tree.was_cut(&["secrets", name]) => {}
+                None => self.problem(&path, "there is no secret of this name in 'secrets:'"),
+            }
+        }
+        named
     }
 
     /// What the reference means; none when something is wrong with it or with its vault or workspace, which is noted there.

@@ -27,6 +27,10 @@ files:
   - dir: /run/two
 allowDisk: true
 refresh: {interval: 5m, settle: 1s}
+onChange:
+  - {secrets: [a, b], signal: {process: nginx, signal: SIGHUP}}
+  - {signal: {pidFile: /run/a.pid, signal: USR1}}
+  - {http: {url: "http://127.0.0.1:8080/reload"}}
 "#;
 
 const CANARY: &str = "hunter2-canary";

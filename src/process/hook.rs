@@ -1,0 +1,195 @@
+//! The hook that signals a process: found by name or by its pid file, held by a handle before it is signalled, so that
+//! no other process gets what was meant for one that has ended.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "this is where pid files are read")]
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, geteuid, getpid, pidfd_open, pidfd_send_signal};
+
+use super::others::{Seen, topmost};
+use crate::config::hooks::{Signal, Whom};
+use crate::ports::{Change, Hook, HookError};
+use crate::snapshot::Generation;
+
+/// A pid file's first line is far shorter.
+const LONGEST_PID_FILE: u64 = 4096;
+const SHARE: &str = "the process namespace is probably not shared: set 'shareProcessNamespace: true' in the pod's spec";
+
+/// Signals a process when secrets have changed.
+#[derive(Debug)]
+pub struct SignalHook {
+    name: String,
+    target: Arc<Target>,
+}
+
+#[derive(Debug)]
+struct Target {
+    whom: Whom,
+    signal: Signal,
+    /// Who has been signalled of which change: where one of several could not be, the others are left alone when it is
+    /// tried again.
+    reached: Mutex<(Option<Generation>, Vec<Seen>)>,
+}
+
+impl SignalHook {
+    /// A hook; nobody is looked for before the first change.
+    pub fn new(whom: &Whom, signal: Signal) -> Self {
+        let name = match whom {
+            Whom::Process(name) => format!("{signal} to {}", name.as_str()),
+            Whom::PidFile(file) => format!("{signal} to the process of {}", file.display()),
+        };
+        let target = Target { whom: whom.clone(), signal, reached: Mutex::default() };
+        Self { name, target: Arc::new(target) }
+    }
+}
+
+impl Hook for SignalHook {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
+        let target = Arc::clone(&self.target);
+        Box::pin(async move {
+            // A machine has thousands of processes, and a pid file may lie on a file system that hangs.
+            let told = tokio::task::spawn_blocking(move || target.tell(&change)).await;
+            told.unwrap_or_else(|_| Err(error("it was given up", "it is tried again")))
+        })
+    }
+}
+
+impl Target {
+    fn tell(&self, change: &Change) -> Result<(), HookError> {
+        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        if reached.0 != Some(change.generation) {
+            *reached = (Some(change.generation), Vec::new());
+        }
+        let mut told = Ok(());
+        for seen in self.find()? {
+            if reached.1.iter().any(|before| before.is(&seen)) {
+                continue;
+            }
+            match send(&seen, self.signal) {
+                Ok(()) => reached.1.push(seen),
+                Err(error) => told = told.and(Err(error)),
+            }
+        }
+        told
+    }
+
+    /// Whom it is about; one at least.
+    fn find(&self) -> Result<Vec<Seen>, HookError> {
+        match &self.whom {
+            Whom::PidFile(file) => of_file(file).map(|seen| vec![seen]),
+            Whom::Process(name) => {
+                let name = name.as_str();
+                let unreadable = |e| error(format!("/proc cannot be read: {e}"), "mount it as every container has it");
+                let found = topmost(name).map_err(unreadable)?;
+                if found.is_empty() {
+                    return Err(error(format!("there is no process '{name}'"), format!("it has ended, or {SHARE}")));
+                }
+                Ok(found)
+            }
+        }
+    }
+}
+
+fn of_file(file: &Path) -> Result<Seen, HookError> {
+    let shown = file.display();
+    let pid = read(file)?;
+    // In a namespace of its own a process is the first, or has the number of any other here.
+    if pid.is_init() || pid == getpid() {
+        let whose = if pid == getpid() { "keyferry's own number" } else { "the number of the first process" };
+        return Err(error(
+            format!("{shown} holds {}, {whose}, which is not signalled", pid.as_raw_nonzero()),
+            format!("whoever wrote it counts otherwise: {SHARE}, or name the process instead"),
+        ));
+    }
+    Seen::look(pid).ok_or_else(|| {
+        let reason = format!("{shown} holds {}, and there is no such process", pid.as_raw_nonzero());
+        error(reason, format!("it has ended, or {SHARE}"))
+    })
+}
+
+/// The number in the first line.
+fn read(file: &Path) -> Result<Pid, HookError> {
+    let shown = file.display();
+    let unreadable = |e: std::io::Error| match e.kind() {
+        ErrorKind::NotFound => {
+            let fix = "its writer has not started, or the volume it lies on is not mounted in keyferry's container too";
+            error(format!("there is no pid file {shown}"), fix)
+        }
+        _ => error(format!("{shown} cannot be read: {e}"), "let keyferry's uid read it"),
+    };
+    // Opening anything else, a FIFO say, could block for ever.
+    if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
+        return Err(error(
+            format!("{shown} is no regular file"),
+            "name the file that the process writes its number to",
+        ));
+    }
+    let mut text = Vec::new();
+    File::open(file).and_then(|file| file.take(LONGEST_PID_FILE).read_to_end(&mut text)).map_err(unreadable)?;
+    let text = String::from_utf8_lossy(&text);
+    let number = text.lines().next().and_then(|line| line.trim().parse().ok()).filter(|number| *number > 0);
+    number.and_then(Pid::from_raw).ok_or_else(|| {
+        let fix = "name the file that the process writes its number to";
+        error(format!("the first line of {shown} is not the number of a process"), fix)
+    })
+}
+
+fn send(seen: &Seen, signal: Signal) -> Result<(), HookError> {
+    let sent = pidfd_open(seen.pid, PidfdFlags::empty()).and_then(|handle| {
+        // Between the look and the opening its number may have become another's; from now on it cannot.
+        match Seen::look(seen.pid) {
+            Some(now) if now.is(seen) => pidfd_send_signal(handle, of(signal)),
+            _ => Err(Errno::SRCH),
+        }
+    });
+    let pid = seen.pid.as_raw_nonzero();
+    sent.map_err(|errno| match errno {
+        Errno::SRCH => error(format!("process {pid} has ended meanwhile"), "it is looked for again"),
+        Errno::PERM => not_allowed(seen),
+        Errno::NOSYS => error(
+            "this kernel has no handles of processes (pidfd, Linux 5.3)",
+            "use an 'http' hook, or let the application watch the directory",
+        ),
+        errno => error(format!("process {pid} cannot be signalled: {errno}"), "see what kill(2) says of this error"),
+    })
+}
+
+fn not_allowed(seen: &Seen) -> HookError {
+    let (pid, ours) = (seen.pid.as_raw_nonzero(), geteuid().as_raw());
+    match seen.uids() {
+        Some((real, saved)) if real != ours && saved != ours => error(
+            format!("process {pid} runs as uid {real} and keyferry as uid {ours}, which may not signal it"),
+            "run both under one uid ('runAsUser' in their securityContext), or use an 'http' hook",
+        ),
+        _ => error(
+            format!("process {pid} may not be signalled, though keyferry runs as its uid, {ours}"),
+            "a seccomp profile, a security module or a user namespace forbids it: allow it, or use an 'http' hook",
+        ),
+    }
+}
+
+fn of(signal: Signal) -> rustix::process::Signal {
+    use rustix::process::Signal as Kernel;
+    match signal {
+        Signal::Hangup => Kernel::HUP,
+        Signal::Interrupt => Kernel::INT,
+        Signal::Quit => Kernel::QUIT,
+        Signal::Terminate => Kernel::TERM,
+        Signal::User1 => Kernel::USR1,
+        Signal::User2 => Kernel::USR2,
+        Signal::WindowChange => Kernel::WINCH,
+    }
+}
+
+fn error(reason: impl Into<String>, fix: impl Into<String>) -> HookError {
+    HookError { reason: reason.into(), fix: fix.into() }
+}

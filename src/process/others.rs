@@ -1,0 +1,92 @@
+//! Other processes, as `/proc` tells of them (proc(5)). What it says of a number is true for a moment only.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is where the kernel is asked about processes"
+)]
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read as _};
+
+use rustix::process::{Pid, RawPid, getpid};
+
+/// No first argument that is a path is longer.
+const LONGEST_ARGUMENT: u64 = 4096;
+
+/// A living process, as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) pid: Pid,
+    parent: RawPid,
+    /// What the kernel calls it: 15 bytes at most.
+    comm: String,
+    /// In ticks since the machine began. Of two processes of one number it tells which is meant.
+    pub(super) started: u64,
+}
+
+impl Seen {
+    /// The process of this number; none if there is none, or nothing but its exit status is left of it.
+    pub(super) fn look(pid: Pid) -> Option<Self> {
+        parse(pid, &read(pid, "stat")?)
+    }
+
+    /// Whether it is this one, and still runs what it ran.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        (self.pid, self.started, &self.comm) == (other.pid, other.started, &other.comm)
+    }
+
+    /// As `pidof` compares: what the kernel calls it, which for a script is the script's name and for some programs is
+    /// what they call themselves; or the name it was started by, which has no limit.
+    fn is_named(&self, name: &str) -> bool {
+        self.comm == name || self.program().is_some_and(|program| program == name)
+    }
+
+    /// The last part of its first argument.
+    fn program(&self) -> Option<String> {
+        let arguments = read(self.pid, "cmdline")?;
+        arguments.split('\0').next()?.rsplit('/').next().map(str::to_owned)
+    }
+
+    /// The uids that decide who may signal it: the real and the saved one.
+    pub(super) fn uids(&self) -> Option<(u32, u32)> {
+        let status = read(self.pid, "status")?;
+        let mut uids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_whitespace();
+        Some((uids.next()?.parse().ok()?, uids.nth(1)?.parse().ok()?))
+    }
+}
+
+/// All processes of this name but ourselves, without those whose parent is one too: of a server the master, not its
+/// workers.
+pub(super) fn topmost(name: &str) -> io::Result<Vec<Seen>> {
+    let mut named = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        named.extend(number.filter(|pid| *pid != getpid()).and_then(Seen::look).filter(|seen| seen.is_named(name)));
+    }
+    let numbers: BTreeSet<RawPid> = named.iter().map(|seen| seen.pid.as_raw_nonzero().get()).collect();
+    named.retain(|seen| !numbers.contains(&seen.parent));
+    Ok(named)
+}
+
+fn read(pid: Pid, file: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    let file = File::open(format!("/proc/{}/{file}", pid.as_raw_nonzero())).ok()?;
+    file.take(LONGEST_ARGUMENT).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// `pid (comm) state ppid …`; the name may hold anything, brackets too.
+fn parse(pid: Pid, stat: &str) -> Option<Seen> {
+    let (comm, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+    let mut fields = rest.split_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    // Field 22 of all, of which 4 are behind.
+    let started = fields.nth(17)?.parse().ok()?;
+    let is_alive = !matches!(state, "Z" | "X");
+    is_alive.then(|| Seen { pid, parent, comm: comm.to_owned(), started })
+}
+
+#[cfg(test)]
+mod tests;
