@@ -136,6 +136,13 @@ pub struct HookError {
     pub fix: String,
 }
 
+impl HookError {
+    /// With a reason and what to do about it.
+    pub fn new(reason: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { reason: reason.into(), fix: fix.into() }
+    }
+}
+
 impl fmt::Display for HookError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}; {}", self.reason, self.fix)

@@ -57,8 +57,5 @@ impl<S: Source> Agent<S> {
 }
 
 fn takes_too_long() -> HookError {
-    HookError {
-        reason: format!("it took longer than {} seconds", PATIENCE.as_secs()),
-        fix: "look why it hangs".to_owned(),
-    }
+    HookError::new(format!("it took longer than {} seconds", PATIENCE.as_secs()), "look why it hangs")
 }

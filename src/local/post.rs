@@ -55,15 +55,16 @@ impl PostHook {
                 .body(body)
                 .ok()
         });
-        let request = request.ok_or_else(|| error("no request can be made of its url", "write another url"))?;
+        let request =
+            request.ok_or_else(|| HookError::new("no request can be made of its url", "write another url"))?;
         let stream = TcpStream::connect(self.url.addresses()).await.map_err(|e| match e.kind() {
             ErrorKind::ConnectionRefused => {
                 let fix = "the application has not started, or listens at another port or on the pod's address only";
-                error("nobody listens there", fix)
+                HookError::new("nobody listens there", fix)
             }
-            _ => error(format!("it cannot be reached: {e}"), "look whether the application runs"),
+            _ => HookError::new(format!("it cannot be reached: {e}"), "look whether the application runs"),
         })?;
-        let broken = |_| error("it gave no HTTP answer", "look whether it speaks HTTP/1.1 there, without TLS");
+        let broken = |_| HookError::new("it gave no HTTP answer", "look whether it speaks HTTP/1.1 there, without TLS");
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
         // It carries the request as long as this lives.
         let mut connections = JoinSet::new();
@@ -82,7 +83,7 @@ impl Hook for PostHook {
         Box::pin(async move {
             let told = timeout(PATIENCE, self.post(&change)).await;
             let slow = || {
-                error(
+                HookError::new(
                     format!("no answer came within {} seconds", PATIENCE.as_secs()),
                     "let it answer first and reload then",
                 )
@@ -96,16 +97,13 @@ fn judge(status: StatusCode) -> Result<(), HookError> {
     let answered = format!("it answered {}", status.as_u16());
     match status.as_u16() {
         200..=299 => Ok(()),
-        300..=399 => Err(error(answered, "a redirect is not followed: write the url that it leads to")),
-        404 => Err(error(answered, "check the path of the url")),
-        405 => Err(error(answered, "the application takes no POST there: check the path of the url")),
-        401 | 403 => {
-            Err(error(answered, "a hook has no password: let the application take it from loopback without one"))
-        }
-        _ => Err(error(answered, "look into the application's log")),
+        300..=399 => Err(HookError::new(answered, "a redirect is not followed: write the url that it leads to")),
+        404 => Err(HookError::new(answered, "check the path of the url")),
+        405 => Err(HookError::new(answered, "the application takes no POST there: check the path of the url")),
+        401 | 403 => Err(HookError::new(
+            answered,
+            "a hook has no password: let the application take it from loopback without one",
+        )),
+        _ => Err(HookError::new(answered, "look into the application's log")),
     }
-}
-
-fn error(reason: impl Into<String>, fix: impl Into<String>) -> HookError {
-    HookError { reason: reason.into(), fix: fix.into() }
 }

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, geteuid, getpid, pidfd_open, pidfd_send_signal};
@@ -58,14 +58,17 @@ impl Hook for SignalHook {
         Box::pin(async move {
             // A machine has thousands of processes, and a pid file may lie on a file system that hangs.
             let told = tokio::task::spawn_blocking(move || target.tell(&change)).await;
-            told.unwrap_or_else(|_| Err(error("it was given up", "it is tried again")))
+            told.unwrap_or_else(|_| Err(HookError::new("it was given up", "it is tried again")))
         })
     }
 }
 
 impl Target {
     fn tell(&self, change: &Change) -> Result<(), HookError> {
-        let mut reached = self.reached.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that was given up may still hang on a file system; waiting for it would take up one more thread each time.
+        let Ok(mut reached) = self.reached.try_lock() else {
+            return Err(HookError::new("an earlier attempt still hangs", "look at the file system of the pid file"));
+        };
         if reached.0 != Some(change.generation) {
             *reached = (Some(change.generation), Vec::new());
         }
@@ -88,10 +91,14 @@ impl Target {
             Whom::PidFile(file) => of_file(file).map(|seen| vec![seen]),
             Whom::Process(name) => {
                 let name = name.as_str();
-                let unreadable = |e| error(format!("/proc cannot be read: {e}"), "mount it as every container has it");
+                let unreadable =
+                    |e| HookError::new(format!("/proc cannot be read: {e}"), "mount it as every container has it");
                 let found = topmost(name).map_err(unreadable)?;
                 if found.is_empty() {
-                    return Err(error(format!("there is no process '{name}'"), format!("it has ended, or {SHARE}")));
+                    return Err(HookError::new(
+                        format!("there is no process '{name}'"),
+                        format!("it has ended, or {SHARE}"),
+                    ));
                 }
                 Ok(found)
             }
@@ -105,14 +112,14 @@ fn of_file(file: &Path) -> Result<Seen, HookError> {
     // In a namespace of its own a process is the first, or has the number of any other here.
     if pid.is_init() || pid == getpid() {
         let whose = if pid == getpid() { "keyferry's own number" } else { "the number of the first process" };
-        return Err(error(
+        return Err(HookError::new(
             format!("{shown} holds {}, {whose}, which is not signalled", pid.as_raw_nonzero()),
             format!("whoever wrote it counts otherwise: {SHARE}, or name the process instead"),
         ));
     }
     Seen::look(pid).ok_or_else(|| {
         let reason = format!("{shown} holds {}, and there is no such process", pid.as_raw_nonzero());
-        error(reason, format!("it has ended, or {SHARE}"))
+        HookError::new(reason, format!("it has ended, or {SHARE}"))
     })
 }
 
@@ -122,13 +129,13 @@ fn read(file: &Path) -> Result<Pid, HookError> {
     let unreadable = |e: std::io::Error| match e.kind() {
         ErrorKind::NotFound => {
             let fix = "its writer has not started, or the volume it lies on is not mounted in keyferry's container too";
-            error(format!("there is no pid file {shown}"), fix)
+            HookError::new(format!("there is no pid file {shown}"), fix)
         }
-        _ => error(format!("{shown} cannot be read: {e}"), "let keyferry's uid read it"),
+        _ => HookError::new(format!("{shown} cannot be read: {e}"), "let keyferry's uid read it"),
     };
     // Opening anything else, a FIFO say, could block for ever.
     if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
-        return Err(error(
+        return Err(HookError::new(
             format!("{shown} is no regular file"),
             "name the file that the process writes its number to",
         ));
@@ -139,7 +146,7 @@ fn read(file: &Path) -> Result<Pid, HookError> {
     let number = text.lines().next().and_then(|line| line.trim().parse().ok()).filter(|number| *number > 0);
     number.and_then(Pid::from_raw).ok_or_else(|| {
         let fix = "name the file that the process writes its number to";
-        error(format!("the first line of {shown} is not the number of a process"), fix)
+        HookError::new(format!("the first line of {shown} is not the number of a process"), fix)
     })
 }
 
@@ -153,24 +160,26 @@ fn send(seen: &Seen, signal: Signal) -> Result<(), HookError> {
     });
     let pid = seen.pid.as_raw_nonzero();
     sent.map_err(|errno| match errno {
-        Errno::SRCH => error(format!("process {pid} has ended meanwhile"), "it is looked for again"),
+        Errno::SRCH => HookError::new(format!("process {pid} has ended meanwhile"), "it is looked for again"),
         Errno::PERM => not_allowed(seen),
-        Errno::NOSYS => error(
+        Errno::NOSYS => HookError::new(
             "this kernel has no handles of processes (pidfd, Linux 5.3)",
             "use an 'http' hook, or let the application watch the directory",
         ),
-        errno => error(format!("process {pid} cannot be signalled: {errno}"), "see what kill(2) says of this error"),
+        errno => {
+            HookError::new(format!("process {pid} cannot be signalled: {errno}"), "see what kill(2) says of this error")
+        }
     })
 }
 
 fn not_allowed(seen: &Seen) -> HookError {
     let (pid, ours) = (seen.pid.as_raw_nonzero(), geteuid().as_raw());
     match seen.uids() {
-        Some((real, saved)) if real != ours && saved != ours => error(
+        Some((real, saved)) if real != ours && saved != ours => HookError::new(
             format!("process {pid} runs as uid {real} and keyferry as uid {ours}, which may not signal it"),
             "run both under one uid ('runAsUser' in their securityContext), or use an 'http' hook",
         ),
-        _ => error(
+        _ => HookError::new(
             format!("process {pid} may not be signalled, though keyferry runs as its uid, {ours}"),
             "a seccomp profile, a security module or a user namespace forbids it: allow it, or use an 'http' hook",
         ),
@@ -190,6 +199,5 @@ fn of(signal: Signal) -> rustix::process::Signal {
     }
 }
 
-fn error(reason: impl Into<String>, fix: impl Into<String>) -> HookError {
-    HookError { reason: reason.into(), fix: fix.into() }
-}
+#[cfg(test)]
+mod tests;

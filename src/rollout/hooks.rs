@@ -19,7 +19,7 @@ use crate::snapshot::Generation;
 pub struct Hooks {
     settle: Duration,
     sinks: Vec<Shelf>,
-    hooks: Vec<State>,
+    states: Vec<State>,
 }
 
 /// One sink, as a hook sees it.
@@ -58,7 +58,7 @@ impl Hooks {
     ) -> Self {
         let sinks = sinks.into_iter().map(|holds| Shelf { holds, shows: None }).collect();
         let state = |wants| State { wants, pending: BTreeMap::new(), due: None, running: None, failures: 0 };
-        Self { settle, sinks, hooks: hooks.into_iter().map(state).collect() }
+        Self { settle, sinks, states: hooks.into_iter().map(state).collect() }
     }
 
     /// There is a new whole, and not the first. These names changed in it; the values of `first_heard_of` are the first of
@@ -70,7 +70,7 @@ impl Hooks {
         first_heard_of: &BTreeSet<SecretName>,
         now: Instant,
     ) {
-        for hook in &mut self.hooks {
+        for hook in &mut self.states {
             let mut news = false;
             for name in hook.wants.iter().filter(|name| changed.contains(*name) || first_heard_of.contains(*name)) {
                 let is_shown = self.sinks.iter().any(|sink| sink.holds.contains(name));
@@ -92,7 +92,7 @@ impl Hooks {
     pub fn shown(&mut self, sink: usize, generation: Generation, differing: &BTreeSet<SecretName>) {
         let Some(shelf) = self.sinks.get_mut(sink) else { return };
         shelf.shows = Some(generation);
-        for hook in &mut self.hooks {
+        for hook in &mut self.states {
             for (name, news) in &mut hook.pending {
                 news.certain |= differing.contains(name);
             }
@@ -107,8 +107,8 @@ impl Hooks {
     /// The hooks that are to be run now, and what they are told. None is run twice at a time.
     pub fn take_due(&mut self, now: Instant) -> Vec<(usize, Arc<Change>)> {
         let mut due = Vec::new();
-        for (number, hook) in self.hooks.iter_mut().enumerate() {
-            if !hook.ready_at(&self.sinks).is_some_and(|at| at <= now) {
+        for (number, hook) in self.states.iter_mut().enumerate() {
+            if hook.ready_at(&self.sinks).is_none_or(|at| at > now) {
                 continue;
             }
             let pending = std::mem::take(&mut hook.pending);
@@ -123,7 +123,7 @@ impl Hooks {
 
     /// The hook was told.
     pub fn succeeded(&mut self, hook: usize) {
-        if let Some(hook) = self.hooks.get_mut(hook) {
+        if let Some(hook) = self.states.get_mut(hook) {
             (hook.running, hook.failures) = (None, 0);
         }
     }
@@ -131,7 +131,7 @@ impl Hooks {
     /// The hook could not be told: it is tried again, later and later, up to once a minute; with what has changed
     /// meanwhile, if something has.
     pub fn failed(&mut self, hook: usize, now: Instant) {
-        let Some(hook) = self.hooks.get_mut(hook) else { return };
+        let Some(hook) = self.states.get_mut(hook) else { return };
         let Some(change) = hook.running.take() else { return };
         for name in &change.names {
             hook.pending.entry(name.clone()).or_insert(News { since: change.generation, certain: true }).certain = true;
@@ -144,7 +144,7 @@ impl Hooks {
 
     /// When [`Hooks::take_due`] will have something; what waits for a sink or a hook that runs waits without waking.
     pub fn next_wake(&self) -> Option<Instant> {
-        self.hooks.iter().filter_map(|hook| hook.ready_at(&self.sinks)).min()
+        self.states.iter().filter_map(|hook| hook.ready_at(&self.sinks)).min()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -50,7 +51,7 @@ fn every_configuration_in_the_documents_is_valid() {
     for block in &blocks {
         assert_loads("README.md", block);
     }
-    for example in ["certificates", "local"] {
+    for example in ["certificates", "hooks", "local"] {
         let name = format!("examples/{example}/keyferry.yaml");
         assert_loads(&name, &document(&name));
     }
@@ -100,4 +101,24 @@ fn the_demo_shows_a_rotation_arrive() {
         assert!(!shown.contains(value), "{shown}");
     }
     assert!(!Path::new("/dev/shm/keyferry-demo").exists(), "the demo cleans up");
+}
+
+#[test]
+fn the_readmes_watcher_reloads_once_for_each_generation() {
+    let readme = document("README.md");
+    let line = readme.split('`').find(|code| code.starts_with("inotifywait ")).unwrap();
+    let stubs = tempfile::tempdir().unwrap();
+    let log = stubs.path().join("log");
+    let events = "printf '%s\\n' \"$*\" >> LOG; printf '%s\\n' ..tmp-1 ..data xxdata tls.crt ..data ..data.more";
+    for (name, text) in [("inotifywait", events), ("nginx", "printf '%s\\n' \"nginx $*\" >> LOG")] {
+        let script = stubs.path().join(name);
+        fs::write(&script, format!("#!/bin/sh\n{}\n", text.replace("LOG", log.to_str().unwrap()))).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:/usr/bin:/bin", stubs.path().display());
+    let status = Command::new("/bin/sh").args(["-c", line]).env("PATH", path).status().unwrap();
+    assert!(status.success());
+    let log: Vec<String> = fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect();
+    let asked = "-mq -e moved_to --format %f /run/keyferry/tls";
+    assert_eq!(log, [asked, "nginx -s reload", "nginx -s reload"]);
 }

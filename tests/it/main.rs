@@ -15,6 +15,7 @@ mod docs;
 mod door;
 mod failures;
 mod files;
+mod hooks;
 mod hostile;
 mod identities;
 mod ids;

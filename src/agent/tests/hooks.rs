@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::sleep;
 
-use super::stage::{Ear, Heard, INTERVAL, SETTLE, Stage, Step, Turn, fails, one, seconds, takes};
+use super::stage::{Heard, INTERVAL, SETTLE, Stage, Step, Turn, ear, fails, one, seconds, takes};
 use crate::agent::*;
 use crate::failure::{Blame, Kind};
 
@@ -30,8 +30,8 @@ async fn refresh(stage: &Stage) {
 
 #[tokio::test(start_paused = true)]
 async fn a_hook_is_run_once_for_each_change_of_its_secrets_and_never_for_the_first() {
-    let (web, heard_by_web) = Ear::new([]);
-    let (all, heard_by_all) = Ear::new([]);
+    let (web, heard_by_web) = ear([]);
+    let (all, heard_by_all) = ear([]);
     let stage = Stage::with_hooks(
         vec![one("a.web", gives(&["1", "1", "2"])), one("a.db", gives(&["1", "2"]))],
         0,
@@ -59,9 +59,9 @@ async fn a_hook_is_run_once_for_each_change_of_its_secrets_and_never_for_the_fir
 
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_fails_is_told_of_once_and_works_again() {
-    let (ear, heard_by_ear) = Ear::new([Turn::Fails("no such process"), Turn::Fails("no such process")]);
-    let (well, heard_by_well) = Ear::new([]);
-    let stage = Stage::with_hooks(vec![one("a.a", gives(&["1", "2"]))], 0, vec![(&["a.a"], ear), (&["a.a"], well)]);
+    let (hook, heard_by_ear) = ear([Turn::Fails("no such process"), Turn::Fails("no such process")]);
+    let (well, heard_by_well) = ear([]);
+    let stage = Stage::with_hooks(vec![one("a.a", gives(&["1", "2"]))], 0, vec![(&["a.a"], hook), (&["a.a"], well)]);
     sleep(seconds(1.0)).await;
     refresh(&stage).await;
     sleep(SETTLE).await;
@@ -83,11 +83,11 @@ async fn a_hook_that_fails_is_told_of_once_and_works_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_newer_change_takes_along_what_could_not_be_told() {
-    let (ear, heard_by_ear) = Ear::new([Turn::Fails("x"), Turn::Fails("x"), Turn::Fails("x")]);
+    let (hook, heard_by_ear) = ear([Turn::Fails("x"), Turn::Fails("x"), Turn::Fails("x")]);
     let stage = Stage::with_hooks(
         vec![one("a.a", gives(&["1", "2"])), one("a.b", gives(&["1", "1", "2"]))],
         0,
-        vec![(&["a.a", "a.b"], ear)],
+        vec![(&["a.a", "a.b"], hook)],
     );
     sleep(seconds(1.0)).await;
     refresh(&stage).await;
@@ -102,8 +102,8 @@ async fn a_newer_change_takes_along_what_could_not_be_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_publish_that_fails_delays_the_hook() {
-    let (ear, heard_by_ear) = Ear::new([]);
-    let stage = Stage::with_hooks(vec![one("a.a", gives(&["1", "2"]))], 0, vec![(&["a.a"], ear)]);
+    let (hook, heard_by_ear) = ear([]);
+    let stage = Stage::with_hooks(vec![one("a.a", gives(&["1", "2"]))], 0, vec![(&["a.a"], hook)]);
     sleep(seconds(1.0)).await;
     assert_eq!(stage.values(), ["1"]);
     stage.failing.store(2, Ordering::SeqCst);
@@ -117,8 +117,8 @@ async fn a_publish_that_fails_delays_the_hook() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hook_that_hangs_holds_nobody_back_and_is_given_up() {
-    let (deaf, heard_by_deaf) = Ear::new([Turn::Takes(Duration::from_hours(1))]);
-    let (well, heard_by_well) = Ear::new([]);
+    let (deaf, heard_by_deaf) = ear([Turn::Takes(Duration::from_hours(1))]);
+    let (well, heard_by_well) = ear([]);
     let stage = Stage::with_hooks(
         vec![one("a.a", gives(&["1", "2", "3"])), one("b.slow", [takes(seconds(3.0), Step::Gives("b"))])],
         0,
@@ -140,7 +140,7 @@ async fn a_hook_that_hangs_holds_nobody_back_and_is_given_up() {
 
 #[tokio::test(start_paused = true)]
 async fn the_end_waits_for_no_hook_and_runs_none() {
-    let (deaf, heard_by_deaf) = Ear::new([Turn::Takes(Duration::from_hours(1))]);
+    let (deaf, heard_by_deaf) = ear([Turn::Takes(Duration::from_hours(1))]);
     let stage = Stage::with_hooks(vec![one("a.a", gives(&["1", "2", "3"]))], 0, vec![(&["a.a"], deaf)]);
     sleep(seconds(1.0)).await;
     refresh(&stage).await;
@@ -154,12 +154,12 @@ async fn the_end_waits_for_no_hook_and_runs_none() {
 
 #[tokio::test(start_paused = true)]
 async fn a_secret_that_comes_late_is_a_change_and_one_that_cannot_be_fetched_is_none() {
-    let (ear, heard_by_ear) = Ear::new([]);
+    let (hook, heard_by_ear) = ear([]);
     let missing = fails(Blame::Object, Kind::Missing, "SecretNotFound");
     let stage = Stage::with_hooks(
         vec![one("a.late", [missing.clone(), Step::Gives("1"), missing]), one("a.well", gives(&["1"]))],
         0,
-        vec![(&["a.late", "a.well"], ear)],
+        vec![(&["a.late", "a.well"], hook)],
     );
     sleep(INTERVAL).await;
     assert_eq!(told(&heard_by_ear), [(2, vec!["a.late".to_owned()])]);
@@ -170,10 +170,10 @@ async fn a_secret_that_comes_late_is_a_change_and_one_that_cannot_be_fetched_is_
 
 #[tokio::test(start_paused = true)]
 async fn while_nothing_is_to_be_told_nobody_wakes_up() {
-    let (ear, heard_by_ear) = Ear::new([]);
-    let (failing, _) = Ear::new([Turn::Fails("x"); 4]);
+    let (hook, heard_by_ear) = ear([]);
+    let (failing, _) = ear([Turn::Fails("x"); 4]);
     let all: &[&str] = &["a.a"];
-    let stage = Stage::with_hooks(vec![one("a.a", gives(&["1", "2"]))], 0, vec![(all, ear), (all, failing)]);
+    let stage = Stage::with_hooks(vec![one("a.a", gives(&["1", "2"]))], 0, vec![(all, hook), (all, failing)]);
     sleep(seconds(1.0)).await;
     refresh(&stage).await;
     sleep(seconds(30.0)).await;

@@ -149,18 +149,17 @@ pub(super) enum Turn {
 
 /// A hook that follows a script and remembers.
 #[derive(Debug)]
-pub(super) struct Ear {
+struct Ear {
     begun: tokio::time::Instant,
     turns: Mutex<VecDeque<Turn>>,
     heard: Heard,
 }
 
-impl Ear {
-    pub(super) fn new(turns: impl Into<VecDeque<Turn>>) -> (Arc<dyn Hook>, Heard) {
-        let heard = Heard::default();
-        let begun = tokio::time::Instant::now();
-        (Arc::new(Self { begun, turns: Mutex::new(turns.into()), heard: Arc::clone(&heard) }), heard)
-    }
+/// Such a hook, and what it will have heard.
+pub(super) fn ear(turns: impl Into<VecDeque<Turn>>) -> (Arc<dyn Hook>, Heard) {
+    let heard = Heard::default();
+    let begun = tokio::time::Instant::now();
+    (Arc::new(Ear { begun, turns: Mutex::new(turns.into()), heard: Arc::clone(&heard) }), heard)
 }
 
 impl Hook for Ear {

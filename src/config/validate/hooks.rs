@@ -85,15 +85,11 @@ impl Checker<'_> {
             }
         };
         // None is taken for granted: what makes one process read its files again ends another.
-        let signal = match &raw.signal {
-            Some(RawSignalName(name)) => self.take(&at("signal"), Signal::parse(name)),
-            None => {
-                self.problem(
-                    &at("signal"),
-                    "'signal' is missing: the one that makes it read its files, such as SIGHUP",
-                );
-                None
-            }
+        let signal = if let Some(RawSignalName(name)) = &raw.signal {
+            self.take(&at("signal"), Signal::parse(name))
+        } else {
+            self.problem(&at("signal"), "'signal' is missing: the one that makes it read its files, such as SIGHUP");
+            None
         };
         Some(Action::Signal(whom?, signal?))
     }
