@@ -19,6 +19,7 @@ pub mod failure;
 pub mod plan;
 pub mod ports;
 pub mod public_key;
+pub mod render;
 pub mod renewal;
 pub mod rollout;
 pub mod schedule;

@@ -18,6 +18,7 @@ const FLOORS: [&[&str]; 5] = [
         "plan",
         "ports",
         "public_key",
+        "render",
         "renewal",
         "rollout",
         "schedule",
