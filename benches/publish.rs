@@ -31,7 +31,7 @@ fn secret(round: usize) -> Arc<Secret> {
 }
 
 fn layouts(dir: &Path) -> Arc<Layouts> {
-    let content = |secret| Content { secret, part: Part::Value };
+    let content = |secret| Content::Secret { secret, part: Part::Value };
     let layout = (0..FILES).map(|number| (PathBuf::from(name(number).as_str()), content(name(number)))).collect();
     Arc::new(BTreeMap::from([(dir.to_path_buf(), layout)]))
 }
@@ -40,7 +40,8 @@ fn main() {
     let root = tempfile::tempdir_in("/dev/shm").expect("a directory on tmpfs");
     let dir = root.path().join("app");
     for (mode, group) in [(0o400, None), (0o440, Some(rustix::process::getegid().as_raw()))] {
-        let settings = Directory { dir: dir.clone(), include: Vec::new(), mode, group, allow_disk: false };
+        let rendered = BTreeMap::new();
+        let settings = Directory { dir: dir.clone(), include: Vec::new(), mode, group, allow_disk: false, rendered };
         let mut sink = FilesSink::new(&settings);
         let layouts = layouts(&dir);
         let mut secrets: BTreeMap<SecretName, Arc<Secret>> =
@@ -52,8 +53,9 @@ fn main() {
                         secrets.insert(name(number), secret(round));
                     }
                     let (secrets, layouts) = (secrets.clone(), Arc::clone(&layouts));
+                    let (unknown, rendered) = (BTreeSet::new(), BTreeMap::new());
                     let snapshot =
-                        Arc::new(Snapshot { generation: Generation(1), secrets, unknown: BTreeSet::new(), layouts });
+                        Arc::new(Snapshot { generation: Generation(1), secrets, unknown, layouts, rendered });
                     let begun = Instant::now();
                     let published = sink.publish(&snapshot, begun).expect("a publish");
                     let took = begun.elapsed();

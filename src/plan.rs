@@ -11,6 +11,7 @@ use std::time::Duration;
 use crate::config::{Config, Directory};
 use crate::extract::Cut;
 use crate::reference::{Object, Reference, SecretName};
+use crate::render::Recipe;
 use crate::secret::Part;
 
 /// Directory → relative path of the file → what it holds.
@@ -18,11 +19,16 @@ pub type Layouts = BTreeMap<PathBuf, BTreeMap<PathBuf, Content>>;
 
 /// What one file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
-    /// The name of the secret.
-    pub secret: SecretName,
-    /// Which piece of it.
-    pub part: Part,
+pub enum Content {
+    /// A secret's value, or a part of it, as it is.
+    Secret {
+        /// The name of the secret.
+        secret: SecretName,
+        /// Which piece of it.
+        part: Part,
+    },
+    /// What is made of several.
+    Rendered(Arc<Recipe>),
 }
 
 /// Everything that is to be done.
@@ -40,11 +46,22 @@ pub struct Plan {
     pub hooks: Vec<BTreeSet<SecretName>>,
 }
 
+impl Content {
+    /// The secrets that it holds, or is made of.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
+        let (one, several) = match self {
+            Self::Secret { secret, .. } => (Some(secret), None),
+            Self::Rendered(recipe) => (None, Some(recipe.secrets())),
+        };
+        one.into_iter().chain(several.into_iter().flatten())
+    }
+}
+
 impl Plan {
-    /// The names that the directory shows.
+    /// The names that the directory shows, as they are or in what is made of them.
     pub fn shown_in(&self, dir: &Path) -> BTreeSet<SecretName> {
         let contents = self.layouts.get(dir).into_iter().flat_map(BTreeMap::values);
-        contents.map(|content| content.secret.clone()).collect()
+        contents.flat_map(Content::secrets).cloned().collect()
     }
 }
 
@@ -83,9 +100,11 @@ pub fn plan(config: &Config) -> Plan {
         let files = |name: &SecretName| {
             let files = config.secrets.get(name).map(|secret| secret.files.clone()).unwrap_or_default();
             let secret = name.clone();
-            files.into_iter().map(move |(part, path)| (path, Content { secret: secret.clone(), part }))
+            files.into_iter().map(move |(part, path)| (path, Content::Secret { secret: secret.clone(), part }))
         };
-        (directory.dir.clone(), directory.include.iter().flat_map(files).collect())
+        let rendered = directory.rendered.iter();
+        let rendered = rendered.map(|(path, file)| (path.clone(), Content::Rendered(Arc::clone(&file.recipe))));
+        (directory.dir.clone(), directory.include.iter().flat_map(files).chain(rendered).collect())
     };
     let layouts = Arc::new(config.files.iter().map(layout).collect());
     let hooks = config.on_change.iter().map(|entry| entry.secrets.clone()).collect();

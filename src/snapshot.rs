@@ -1,15 +1,21 @@
 //! What is published: the last good value of every name, and the numbered, immutable whole that is made of them.
 //!
-//! Knows when a new whole is due and what changed. Must not know how it is fetched or written.
+//! Knows when a new whole is due and what changed; what is made of several values is made here, once per whole
+//! (`rendered`). Must not know how it is fetched or written.
+
+mod rendered;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::plan::{Layouts, Plan};
+use crate::plan::{Content, Layouts, Plan};
 use crate::reference::SecretName;
+use crate::render::Failure;
 use crate::secret::{Secret, SecretValue};
+
+pub use rendered::{Made, Rendered};
 
 /// The number of a published whole; it moves only when content or layout moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,6 +45,8 @@ pub struct Snapshot {
     pub unknown: BTreeSet<SecretName>,
     /// Which directory shows which of them as which file.
     pub layouts: Arc<Layouts>,
+    /// What was made of several of them, by the file's whole path.
+    pub rendered: BTreeMap<PathBuf, Rendered>,
 }
 
 /// What a file shall hold.
@@ -54,12 +62,19 @@ impl Snapshot {
     /// The files that the directory shall hold, by relative path; every other file of ours goes away.
     pub fn files(&self, dir: &Path) -> BTreeMap<&Path, FileContent<'_>> {
         let Some(layout) = self.layouts.get(dir) else { return BTreeMap::new() };
-        let file = |secret: &SecretName, part| match self.secrets.get(secret) {
-            Some(value) => value.part(part).map(FileContent::Bytes),
-            None => self.unknown.contains(secret).then_some(FileContent::AsItIs),
+        let file = |path: &Path, content: &Content| match content {
+            Content::Secret { secret, part } => match self.secrets.get(secret) {
+                Some(value) => value.part(*part).map(FileContent::Bytes),
+                None => self.unknown.contains(secret).then_some(FileContent::AsItIs),
+            },
+            Content::Rendered(_) => self.rendered.get(&dir.join(path))?.made.as_content(),
         };
-        let files = layout.iter();
-        files.filter_map(|(path, content)| Some((path.as_path(), file(&content.secret, content.part)?))).collect()
+        layout.iter().filter_map(|(path, content)| Some((path.as_path(), file(path, content)?))).collect()
+    }
+
+    /// The files that could not be made, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (&Path, &Failure)> {
+        self.rendered.iter().filter_map(|(path, file)| Some((path.as_path(), file.failure.as_ref()?)))
     }
 }
 
@@ -162,13 +177,15 @@ pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> M
     let unknown: BTreeSet<_> =
         plan.names.keys().filter(|name| matches!(holdings.0.get(*name), None | Some(Held::Unknown))).cloned().collect();
     let generation = previous.map_or(Generation(1), |previous| previous.generation.next());
-    let next = Snapshot { generation, secrets, unknown, layouts: Arc::clone(&plan.layouts) };
+    let (layouts, rendered) = (Arc::clone(&plan.layouts), BTreeMap::new());
+    let mut next = Snapshot { generation, secrets, unknown, layouts, rendered };
     let changed = changed_names(&next, previous);
     let same_layout =
         previous.is_some_and(|previous| previous.layouts == next.layouts && previous.unknown == next.unknown);
     if changed.is_empty() && same_layout {
         return Merged::Unchanged;
     }
+    next.rendered = rendered::all(&next, previous, &changed);
     Merged::Advanced { next: Arc::new(next), changed }
 }
 

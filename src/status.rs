@@ -3,7 +3,7 @@
 //! Readiness is computed when asked: nothing wakes up for it.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::moment::UnixTime;
 use crate::plan::Plan;
 use crate::ports::{Hint, HookError, SinkError};
 use crate::reference::{Reference, SecretName};
+use crate::render;
 use crate::secret::Version;
 use crate::snapshot::Snapshot;
 
@@ -149,9 +150,14 @@ impl View {
         self.is_published() && self.status.lacking().next().is_none()
     }
 
-    /// Whether everything was fetched in this run and every sink shows it.
+    /// Whether everything was fetched and rendered in this run and every sink shows it.
     pub fn is_fresh(&self) -> bool {
-        self.is_published() && self.status.unfetched().next().is_none()
+        self.is_published() && self.status.unfetched().next().is_none() && self.failures().next().is_none()
+    }
+
+    /// The files that could not be rendered, and why.
+    pub fn failures(&self) -> impl Iterator<Item = (&Path, &render::Failure)> {
+        self.snapshot.iter().flat_map(|snapshot| snapshot.failures())
     }
 
     /// Whether every sink shows the present snapshot.

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::Agent;
 use crate::moment::Moment;
+use crate::plan::Content;
 use crate::ports::{Change, HookError, Published, Source};
 use crate::reference::SecretName;
 
@@ -52,7 +53,8 @@ impl<S: Source> Agent<S> {
     pub(super) fn differing(&self, sink: &str, published: &Published) -> BTreeSet<SecretName> {
         let layout = self.plan.layouts.get(Path::new(sink));
         let files = published.changed.iter().chain(&published.removed);
-        files.filter_map(|file| Some(layout?.get(file)?.secret.clone())).collect()
+        let contents = files.filter_map(|file| layout?.get(file));
+        contents.flat_map(Content::secrets).cloned().collect()
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Agent;
 use crate::moment::{Moment, later};
+use crate::plan::Content;
 use crate::ports::{Published, SinkError, Source};
 use crate::snapshot::{Generation, Merged, merge};
 use crate::status::{Origin, View};
@@ -26,6 +27,7 @@ impl<S: Source> Agent<S> {
             return;
         }
         if let Merged::Advanced { next, changed } = merge(&self.plan, &self.holdings, self.snapshot.as_deref()) {
+            super::tell::rendered(self.snapshot.as_deref(), &next);
             self.rollout.offer(Arc::clone(&next), now.tick);
             if let Some(previous) = &self.snapshot {
                 let first_heard_of = previous.unknown.difference(&next.unknown).cloned().collect();
@@ -85,7 +87,9 @@ impl<S: Source> Agent<S> {
     fn adopt_kept(&mut self, sink: &str, published: &Published) {
         let Some(layout) = self.plan.layouts.get(Path::new(sink)) else { return };
         for content in published.kept.iter().filter_map(|path| layout.get(path)) {
-            if let Some(status) = self.status.names.get_mut(&content.secret)
+            // What an earlier run made of several values is no value of any of them.
+            if let Content::Secret { secret, .. } = content
+                && let Some(status) = self.status.names.get_mut(secret)
                 && status.origin == Origin::None
             {
                 status.origin = Origin::Adopted;

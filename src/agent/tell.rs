@@ -11,6 +11,7 @@ use crate::moment::Moment;
 use crate::ports::{Change, Fetched, Hint, HookError, Published, SinkError, Source};
 use crate::reference::{Gate, Object, SecretName};
 use crate::schedule::GateChange;
+use crate::snapshot::{Made, Snapshot};
 use crate::status::{HookStatus, SinkStatus};
 
 impl<S: Source> Agent<S> {
@@ -187,6 +188,26 @@ fn few(names: &[&str]) -> String {
     }
 }
 
+/// Files that could not be made of their secrets, and those that can be again: said once, until it is another failure.
+pub(super) fn rendered(before: Option<&Snapshot>, now: &Snapshot) {
+    for (path, file) in &now.rendered {
+        let known = before.and_then(|before| before.rendered.get(path)).and_then(|file| file.failure.as_ref());
+        let shown = path.display();
+        match &file.failure {
+            Some(failure) if known != Some(failure) => {
+                let kept = match file.made {
+                    Made::Bytes(_) => "its last good content stays",
+                    Made::AsItIs => "what an earlier run published of it stays",
+                    Made::Nothing => "there is no such file until it can be",
+                };
+                tracing::warn!(path = %shown, "{shown} cannot be rendered: {failure}; {kept}");
+            }
+            None if known.is_some() => tracing::info!(path = %shown, "{shown} is rendered again"),
+            _ => {}
+        }
+    }
+}
+
 /// A sink shows the snapshot.
 pub(super) fn published(sink: &str, before: &SinkStatus, published: &Published) {
     for repair in &published.repaired {
@@ -215,7 +236,7 @@ pub(super) fn published(sink: &str, before: &SinkStatus, published: &Published) 
         tracing::info!(
             dir = sink,
             kept = count,
-            "{count} files of an earlier run stay in {sink} until their secrets come: {}",
+            "{count} files of an earlier run stay in {sink} until there is something newer: {}",
             few(&kept)
         );
     }

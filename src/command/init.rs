@@ -50,12 +50,10 @@ pub(super) async fn init(
 
 /// Whether everything has been heard of, and waiting for what is lacking would be in vain.
 fn cannot_mend(view: &View) -> bool {
-    view.is_published()
-        && view
-            .status
-            .unfetched()
-            .filter_map(|(_, status)| status.failure.as_ref())
-            .any(|failure| !failure.kind.may_mend())
+    let mut unfetched = view.status.unfetched().map(|(_, status)| status.failure.as_ref()).peekable();
+    // Once everything is there, nothing more comes that could be rendered.
+    let unrendered = unfetched.peek().is_none() && view.failures().next().is_some();
+    view.is_published() && (unrendered || unfetched.flatten().any(|failure| !failure.kind.may_mend()))
 }
 
 /// What is lacking, a line each, and what to do about it.
@@ -76,6 +74,10 @@ pub(super) fn why(view: &View, config: &Config) -> Ended {
         exits.push(Exit::of(failure));
         let told = advice::told(failure, &wanted.object, &config.identities);
         lines.push(format!("secret {name} ({}): {told}", status.reference));
+    }
+    for (path, failure) in view.failures() {
+        exits.push(Exit::Content);
+        lines.push(format!("{} cannot be rendered: {failure}", path.display()));
     }
     for failure in view.status.sinks.values().filter_map(|sink| sink.failure.as_ref()) {
         exits.push(Exit::CannotWrite);

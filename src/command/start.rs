@@ -59,10 +59,14 @@ fn read(path: &Path) -> Result<Written, Ended> {
     let wrong = |reason: String| {
         Ended::new(Exit::Config, format!("{}: the configuration cannot be read: {reason}", path.display()))
     };
-    let fetched = local::read(path).map_err(|failure| wrong(failure.detail.unwrap_or_default()))?;
+    Ok(Written { name: path.display().to_string(), text: text_of(path).map_err(wrong)? })
+}
+
+/// The text of the configuration, or of one of its templates.
+fn text_of(path: &Path) -> Result<String, String> {
+    let fetched = local::read(path).map_err(|failure| failure.detail.unwrap_or_default())?;
     let bytes = fetched.secret.part(Part::Value).map(|value| value.expose().to_vec()).unwrap_or_default();
-    let text = String::from_utf8(bytes).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
-    Ok(Written { name: path.display().to_string(), text })
+    String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
 /// Reads and checks the configuration; without one there is nothing to do.
@@ -82,7 +86,8 @@ pub(super) fn meant(written: &Written, global: &Global, environment: &Environmen
         Some("1") => true,
         Some(_) => return Err(Ended::new(Exit::Config, format!("{ALLOW_CUSTOM_CLOUD} is 1 or 0"))),
     };
-    let settings = Settings { name: written.name.clone(), text: written.text.clone(), environment, allow_custom_cloud };
+    let (name, text) = (written.name.clone(), written.text.clone());
+    let settings = Settings { name, text, environment, allow_custom_cloud, read: text_of };
     config::load(&settings).map_err(|problems| Ended {
         exit: Exit::Config,
         lines: problems.to_string().lines().map(str::to_owned).collect(),

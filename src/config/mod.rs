@@ -14,10 +14,12 @@ mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::extract::Cut;
 use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, VaultName, Workspace};
+use crate::render::{Recipe, Variables};
 use crate::secret::Part;
 use cloud::Cloud;
 use hooks::OnChange;
@@ -47,6 +49,8 @@ pub struct Config {
     pub startup_timeout: Duration,
     /// What is to be fetched, by name.
     pub secrets: BTreeMap<SecretName, SecretConfig>,
+    /// The variables that are made of it, for env files.
+    pub env: Arc<Variables>,
     /// Where it is published.
     pub files: Vec<Directory>,
     /// How often unchanged things are asked for.
@@ -193,6 +197,17 @@ pub struct Directory {
     pub group: Option<u32>,
     /// Whether it may lie on something else than tmpfs or ramfs.
     pub allow_disk: bool,
+    /// The files that are made of several secrets, by relative path: no other file has the same.
+    pub rendered: BTreeMap<PathBuf, RenderedFile>,
+}
+
+/// A file that is made of several secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenderedFile {
+    /// How it is made.
+    pub recipe: Arc<Recipe>,
+    /// Its mode: never wider than that of any directory which publishes a secret that is in it.
+    pub mode: u32,
 }
 
 /// The general rhythm.

@@ -23,7 +23,9 @@ pub(super) struct Raw {
     pub(super) tls: RawTls,
     pub(super) startup: RawStartup,
     pub(super) secrets: BTreeMap<String, RawSecret>,
+    pub(super) env: BTreeMap<String, RawVariable>,
     pub(super) files: RawFiles,
+    pub(super) templates: Option<Vec<RawTemplate>>,
     pub(super) allow_disk: Option<bool>,
     pub(super) refresh: RawRefresh,
     pub(super) on_revoked: Option<RawOnRevoked>,
@@ -163,6 +165,36 @@ pub(super) struct RawDirectory {
     pub(super) include: Option<Vec<String>>,
     pub(super) mode: Option<RawMode>,
     pub(super) group: Option<u32>,
+    pub(super) env_file: Option<String>,
+}
+
+/// What a variable holds: a secret, or a part of one; or a template.
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as {secret: db-password}, or {template: …}"
+)]
+pub(super) struct RawVariable {
+    pub(super) secret: Option<String>,
+    pub(super) part: Option<String>,
+    pub(super) template: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping such as {dir: /run/keyferry, destination: app.conf, source: /etc/keyferry/app.conf.j2}"
+)]
+pub(super) struct RawTemplate {
+    pub(super) dir: Option<String>,
+    pub(super) destination: Option<String>,
+    pub(super) source: Option<String>,
+    pub(super) contents: Option<String>,
+    pub(super) mode: Option<RawMode>,
 }
 
 /// What a value that has a short and a long form is made of.

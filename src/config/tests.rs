@@ -17,7 +17,8 @@ fn config(text: &str) -> Config {
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     let (name, text) = ("test".to_owned(), text.to_owned());
-    load(&Settings { name, text, environment: &environment, allow_custom_cloud: true }).unwrap()
+    load(&Settings { name, text, environment: &environment, allow_custom_cloud: true, read: |_| Err(String::new()) })
+        .unwrap()
 }
 
 fn object(config: &Config, text: &str) -> Result<Object, String> {

@@ -1,18 +1,21 @@
 //! From the configuration as written to the configuration as meant, with every problem at once.
 //!
-//! Pure: the text and the environment are arguments. What was cut out as wrong is not complained of a second time.
+//! Pure: the text, the environment and what reads templates' files are arguments. What was cut out as wrong is not complained of a second time.
 
 mod cloud;
 mod detect;
+mod env;
 mod files;
 mod hooks;
 mod identity;
 mod secrets;
+mod templates;
 mod vaults;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize as _;
@@ -38,6 +41,8 @@ pub struct Settings<'a> {
     pub environment: &'a BTreeMap<String, String>,
     /// Whether whoever starts the process agrees to a cloud that the configuration defines.
     pub allow_custom_cloud: bool,
+    /// Reads the file of a template, or says why it cannot be read.
+    pub read: fn(&Path) -> Result<String, String>,
 }
 
 /// Every problem, in the order of the text.
@@ -139,6 +144,7 @@ impl Checker<'_> {
             ca_file: raw.tls.ca_file.as_ref().and_then(|path| self.absolute(&["tls", "caFile"], path)),
             startup_timeout: self.duration(&["startup", "timeout"], raw.startup.timeout.as_ref(), &STARTUP),
             secrets: BTreeMap::new(),
+            env: Arc::default(),
             files: Vec::new(),
             refresh,
             on_revoked: match raw.on_revoked {
@@ -149,7 +155,9 @@ impl Checker<'_> {
         };
         config.secrets = self.secrets(raw, &config, hosts_checked);
         self.need_identity(&config);
+        config.env = Arc::new(self.env(raw, &config.secrets));
         config.files = self.files(raw, &config.secrets);
+        self.rendered(raw, &mut config);
         config.on_change = self.on_change(raw, &config.secrets);
         config
     }
@@ -170,6 +178,11 @@ impl Checker<'_> {
         if !self.tree.was_cut(path) {
             self.problems.push(Problem { place, message: format!("{}: {message}", joined(path)) });
         }
+    }
+
+    /// Whether what should stand at the path was cut out for a problem of its own.
+    fn is_cut(&self, path: &[&str]) -> bool {
+        self.tree.was_cut(&self.tree.find(path).0)
     }
 
     /// The value, or a problem.

@@ -69,11 +69,12 @@ pub(super) fn adopt(
     let (mut sound, mut rescued) = (BTreeSet::new(), Rescued::new());
     for (path, content) in wanted {
         let Some(mark) = tree.files.get(*path) else { continue };
+        let fits = place.rules.fit_file(mark, path);
         if mark.kind() != FileType::RegularFile || mark.uid() != place.rules.uid || !mark.only_link() {
             told.insert(format!("{} was not ours alone: put right", path.display()));
-        } else if place.rules.fit(mark) && is_wanted(&tree, path, mark, *content) {
+        } else if fits && is_wanted(&tree, path, mark, *content) {
             sound.insert((*path).into());
-        } else if matches!(content, FileContent::AsItIs) && !place.rules.fit(mark) && !mark.grants(OTHERS_WRITE) {
+        } else if matches!(content, FileContent::AsItIs) && !fits && !mark.grants(OTHERS_WRITE) {
             rescued.extend(read(&tree, path, mark).map(|value| ((*path).into(), value)));
         }
     }

@@ -96,7 +96,9 @@ fn fill(tree: &mut Tree, wanted: &Wanted, kept: Option<&Kept>, rules: &Rules) ->
         let linked = kept.filter(|kept| kept.files.contains(*path)).and_then(|kept| link(tree, kept.tree, path));
         let mark = match (linked, tree.spot(path)) {
             (Some(mark), _) => mark,
-            (None, Some((dir, name))) if let FileContent::Bytes(value) = content => write(dir, name, value, rules)?,
+            (None, Some((dir, name))) if let FileContent::Bytes(value) = content => {
+                write(dir, name, value, rules.mode_of(path), rules)?
+            }
             // What is to stay as it is was there a moment ago.
             (None, _) => return Err(Trouble::Interference((*path).into())),
         };
@@ -179,7 +181,7 @@ fn link(tree: &Tree, before: &Tree, path: &OsStr) -> Option<Mark> {
     None
 }
 
-fn write(dir: &Dir, name: &OsStr, value: &SecretValue, rules: &Rules) -> Result<Mark, Trouble> {
+fn write(dir: &Dir, name: &OsStr, value: &SecretValue, mode: u32, rules: &Rules) -> Result<Mark, Trouble> {
     let file = dir.create(name)?;
     let path = dir.path().join(name);
     let mut rest = value.expose();
@@ -191,14 +193,14 @@ fn write(dir: &Dir, name: &OsStr, value: &SecretValue, rules: &Rules) -> Result<
             Err(errno) => return Err(dir.trouble("write the file", name, errno)),
         }
     }
-    open_up(&file, &path, rules.group, rules.file_mode)?;
+    open_up(&file, &path, rules.group, mode)?;
     mark_of(&file, &path)
 }
 
 /// Reads a generation that another process of ours left: what is there, and whether it is nothing but what we make.
 pub(super) fn read(dir: Dir, mark: Mark, rules: &Rules) -> Result<(Tree, bool), Trouble> {
     let mut tree = Tree::new(dir, mark);
-    let mut whole = rules.fit(&mark);
+    let mut whole = rules.fit_directory(&mark);
     let mut unread = vec![PathBuf::new()];
     while let Some(at) = unread.pop() {
         let branch = tree.branches.get(&at).unwrap_or(&tree.root);
@@ -209,7 +211,7 @@ pub(super) fn read(dir: Dir, mark: Mark, rules: &Rules) -> Result<(Tree, bool), 
             if mark.kind() == FileType::Directory {
                 let dir = branch.dir.open_dir(&name, branch.dir.path().join(&name))?;
                 let mark = dir.mark()?;
-                whole &= rules.fit(&mark);
+                whole &= rules.fit_directory(&mark);
                 found.push((path, Branch { dir, mark }));
             } else {
                 whole &= mark.kind() == FileType::RegularFile;

@@ -2,7 +2,7 @@
 //!
 //! Knows file systems, owners and the lock. Must not know generations or secrets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -24,7 +24,7 @@ const RAMFS: FsWord = 0x8584_58f6;
 const LOCK_ATTEMPTS: usize = 4;
 
 /// What everything of ours looks like in a directory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Rules {
     /// The owner: us.
     pub(super) uid: u32,
@@ -34,14 +34,29 @@ pub(super) struct Rules {
     pub(super) group: Option<u32>,
     /// The mode of files.
     pub(super) file_mode: u32,
+    /// The files that have another one.
+    pub(super) narrower: BTreeMap<OsString, u32>,
     /// The mode of complete directories.
     pub(super) dir_mode: u32,
 }
 
 impl Rules {
-    /// Whether mode, owner and group are what ours are.
-    pub(super) fn fit(&self, mark: &Mark) -> bool {
-        let mode = if mark.kind() == FileType::Directory { self.dir_mode } else { self.file_mode };
+    /// The mode of the file at this path.
+    pub(super) fn mode_of(&self, path: &OsStr) -> u32 {
+        self.narrower.get(path).copied().unwrap_or(self.file_mode)
+    }
+
+    /// Whether mode, owner and group of a directory are what ours are.
+    pub(super) fn fit_directory(&self, mark: &Mark) -> bool {
+        self.fit(mark, self.dir_mode)
+    }
+
+    /// The same of the file at this path.
+    pub(super) fn fit_file(&self, mark: &Mark, path: &OsStr) -> bool {
+        self.fit(mark, self.mode_of(path))
+    }
+
+    fn fit(&self, mark: &Mark, mode: u32) -> bool {
         mark.uid() == self.uid && mark.gid() == self.gid && mark.mode() == mode
     }
 }
@@ -129,6 +144,7 @@ impl<'a> Site<'a> {
             gid: self.settings.group.unwrap_or(inherited),
             group: self.settings.group,
             file_mode: mode,
+            narrower: self.settings.rendered.iter().map(|(path, file)| (path.into(), file.mode)).collect(),
             // Whoever may read the files may enter the directories, and nobody else.
             dir_mode: if mode & 0o040 == 0o040 { 0o750 } else { 0o700 },
         }

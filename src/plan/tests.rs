@@ -7,6 +7,7 @@ fn plan_of(text: &str) -> Plan {
         text: text.to_owned(),
         environment: &BTreeMap::new(),
         allow_custom_cloud: false,
+        read: |_| Err(String::new()),
     };
     plan(&load(&settings).unwrap())
 }
@@ -45,4 +46,32 @@ files:
         |dir: &str| plan.layouts[&PathBuf::from(dir)].keys().map(|path| path.display().to_string()).collect::<Vec<_>>();
     assert_eq!(files("/run/one"), ["a", "sub/b"]);
     assert_eq!(files("/run/two"), ["sub/b"]);
+}
+
+#[test]
+fn what_is_made_of_several_is_a_file_like_any_other() {
+    let plan = plan_of(
+        "
+vaults: {main: {url: https://contoso.vault.azure.net}}
+identity: {azureCli: {}}
+secrets:
+  a: file:/a
+  web: {from: keyvault:main/certificates/web, file: false}
+  other: keyvault:main/certificates/other
+  alone: {from: keyvault:main/certificates/alone, file: false}
+env: {KEY: {secret: web, part: key}}
+files: {dir: /run/one, include: [a, other], envFile: app.env}
+templates:
+  - {dir: /run/one, destination: sub/t, contents: \"{{ secrets['web'].leaf }}{{ secrets.other.ca }}\"}
+",
+    );
+    let layout = &plan.layouts[&PathBuf::from("/run/one")];
+    let files: Vec<_> = layout.keys().map(|path| path.display().to_string()).collect();
+    assert_eq!(files, ["a", "app.env", "other/tls.crt", "other/tls.key", "sub/t"]);
+    assert!(matches!(&layout[&PathBuf::from("sub/t")], Content::Rendered(recipe) if recipe.secrets().len() == 2));
+    // What it takes of a certificate is cut out, and nothing that nobody wants.
+    let parts = |name: &str| plan.names[&SecretName::parse(name).unwrap()].cut.parts.clone();
+    assert_eq!(parts("web"), BTreeSet::from([Part::Leaf, Part::Key]));
+    assert_eq!(parts("other"), BTreeSet::from([Part::Fullchain, Part::Key, Part::Ca]));
+    assert_eq!(parts("alone"), BTreeSet::from([Part::Bundle]));
 }

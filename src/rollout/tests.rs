@@ -4,8 +4,8 @@ use super::*;
 use crate::snapshot::Generation;
 
 fn snapshot(generation: u64) -> Arc<Snapshot> {
-    let (secrets, unknown) = (BTreeMap::new(), BTreeSet::new());
-    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, layouts: Arc::default() })
+    let (secrets, unknown, rendered) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
+    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, layouts: Arc::default(), rendered })
 }
 
 fn now() -> Instant {

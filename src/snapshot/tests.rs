@@ -26,7 +26,7 @@ fn plan(names: &[&str]) -> Plan {
         let reference = Reference::parse(&format!("file:/{text}")).unwrap();
         plan.objects.insert(object.clone(), Duration::from_mins(1));
         plan.names.insert(name(text), Wanted { reference, object, standby: None, cut: Cut::default(), required: true });
-        files.insert(text.into(), Content { secret: name(text), part: Part::Value });
+        files.insert(text.into(), Content::Secret { secret: name(text), part: Part::Value });
     }
     plan.layouts = Arc::new(BTreeMap::from([("/dir".into(), files)]));
     plan

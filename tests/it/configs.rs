@@ -58,8 +58,19 @@ impl Sample {
             text: self.text.clone(),
             environment: &self.environment,
             allow_custom_cloud: self.allow_custom_cloud,
+            read: template,
         })
     }
+}
+
+/// The files of templates: those of `tests/configs/templates`, as if they were in `/templates`, and one that is too long.
+fn template(path: &Path) -> Result<String, String> {
+    let name = path.file_name().unwrap();
+    if name == "long.j2" {
+        return Ok("x".repeat((1 << 20) + 1));
+    }
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/configs/templates").join(name);
+    fs::read_to_string(path).map_err(|_| "there is no such file".to_owned())
 }
 
 /// What the workload identity webhook sets in the public cloud.

@@ -376,7 +376,8 @@ fn what_was_gone_for_a_while_is_read_again_though_it_is_unchanged() {
     let agent = world.run(&config(&world, KEY));
     until_asked(&world, "GET", 1);
     // As Azure Machine Learning says it of a connection that is not there.
-    let body = r#"{"error":{"code":"UserError","message":"m","innerError":{"code":"NotFoundError","innerError":null}}}"#;
+    let body =
+        r#"{"error":{"code":"UserError","message":"m","innerError":{"code":"NotFoundError","innerError":null}}}"#;
     let gone = Misbehaviour::Raw { status: 404, headers: Vec::new(), body: body.to_owned() };
     let gone = world.emulator.fault(Fault::resource_manager(gone).of_operation(Operation::GetConnection));
     agent.wait_for("secret key (azureml://connections/aoai/credentials/key) cannot be fetched: missing", 1);

@@ -274,7 +274,7 @@ impl Stage {
             plan.objects.insert(object.clone(), INTERVAL);
             source.steps.lock().unwrap().insert(object.clone(), steps.into());
             let secret = SecretName::parse(&name).unwrap();
-            files.insert(name.into(), Content { secret: secret.clone(), part: Part::Value });
+            files.insert(name.into(), Content::Secret { secret: secret.clone(), part: Part::Value });
             plan.names.insert(secret, Wanted { reference, object, standby: None, cut: Cut::default(), required: true });
         }
         plan.layouts = Arc::new(BTreeMap::from([("/dir".into(), files)]));

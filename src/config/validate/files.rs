@@ -8,7 +8,7 @@ use crate::config::raw::{Raw, RawDirectory, RawMode};
 use crate::config::{Directory, SecretConfig};
 use crate::reference::SecretName;
 
-type Secrets = BTreeMap<SecretName, SecretConfig>;
+pub(super) type Secrets = BTreeMap<SecretName, SecretConfig>;
 
 impl Checker<'_> {
     pub(super) fn files(&mut self, raw: &Raw, secrets: &Secrets) -> Vec<Directory> {
@@ -61,7 +61,8 @@ impl Checker<'_> {
         };
         self.collisions(path, &include, secrets);
         let allow_disk = all.allow_disk.unwrap_or_default();
-        Some(Directory { dir: dir?, include, mode: mode?, group: raw.group, allow_disk })
+        let rendered = BTreeMap::new();
+        Some(Directory { dir: dir?, include, mode: mode?, group: raw.group, allow_disk, rendered })
     }
 
     fn include(&mut self, path: &[&str], names: &[String], all: &Raw, secrets: &Secrets) -> Vec<SecretName> {
@@ -121,7 +122,7 @@ fn relation(dir: &Path, other: &Path) -> Option<&'static str> {
     }
 }
 
-fn check_dir(dir: &str) -> Result<PathBuf, String> {
+pub(super) fn check_dir(dir: &str) -> Result<PathBuf, String> {
     let path = absolute(dir)?;
     if dir.split('/').any(|part| matches!(part, "." | "..")) {
         return Err("expected a path without '.' and '..'".to_owned());
@@ -133,7 +134,7 @@ fn check_dir(dir: &str) -> Result<PathBuf, String> {
     Ok(path.components().collect())
 }
 
-fn check_mode(mode: &str) -> Result<u32, String> {
+pub(super) fn check_mode(mode: &str) -> Result<u32, String> {
     let digits = (3..=4).contains(&mode.len()) && mode.bytes().all(|b| (b'0'..=b'7').contains(&b));
     let number = u32::from_str_radix(mode, 8).ok().filter(|_| digits);
     let number = number.ok_or("expected a quoted octal mode such as \"0440\"")?;

@@ -231,7 +231,7 @@ impl RawParts {
 }
 
 /// A file's name stays inside its directory and cannot be taken for one of our own entries, which begin with two dots.
-fn check_file(file: &str) -> Result<PathBuf, String> {
+pub(super) fn check_file(file: &str) -> Result<PathBuf, String> {
     let wrong = |reason: &str| Err(reason.to_owned());
     let path = Path::new(file);
     if file.is_empty() {

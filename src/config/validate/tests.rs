@@ -22,9 +22,17 @@ secrets:
   b: {from: "https://other.vault.example.org/secrets/b", property: p, decode: hex, file: f/b, refresh: 1h, optional: true}
   c: {from: file:/c, file: false}
   d: {from: "azureml://connections/d/credentials/key"}
+  web: keyvault:main/certificates/web
+env:
+  KEY: {secret: a}
+  LEAF: {secret: web, part: leaf}
+  URL: {template: "x://{{ secrets['a'] }}"}
 files:
-  - {dir: /run/one, include: [a, b], mode: "0440", group: 3000}
+  - {dir: /run/one, include: [a, b], mode: "0440", group: 3000, envFile: app.env}
   - dir: /run/two
+templates:
+  - {dir: /run/two, destination: app.json, contents: "{{ secrets.a }}", mode: "0400"}
+  - {dir: /run/two, destination: app.conf, source: /app.conf.j2}
 allowDisk: true
 refresh: {interval: 5m, settle: 1s}
 onChange:
@@ -42,6 +50,7 @@ fn problems(text: &str) -> Vec<Problem> {
         text: text.to_owned(),
         environment: &environment,
         allow_custom_cloud: true,
+        read: |_| Ok(String::new()),
     };
     load(&settings).map_or_else(|problems| problems.list, |_| Vec::new())
 }

@@ -74,7 +74,14 @@ impl Desk {
 }
 
 pub(crate) fn settings(dir: &Path) -> Directory {
-    Directory { dir: dir.into(), include: Vec::new(), mode: 0o400, group: None, allow_disk: false }
+    Directory {
+        dir: dir.into(),
+        include: Vec::new(),
+        mode: 0o400,
+        group: None,
+        allow_disk: false,
+        rendered: BTreeMap::new(),
+    }
 }
 
 /// A snapshot whose only layout is the directory's.
@@ -85,10 +92,11 @@ pub(crate) fn snapshot<'a>(dir: &Path, files: impl IntoIterator<Item = (&'a str,
         let name = SecretName::parse(&format!("s{number}")).unwrap();
         let value = SecretValue::new(value.into());
         secrets.insert(name.clone(), Arc::new(Secret::plain(Version::Unversioned, value)));
-        layout.insert(PathBuf::from(path), Content { secret: name, part: Part::Value });
+        layout.insert(PathBuf::from(path), Content::Secret { secret: name, part: Part::Value });
     }
     let layouts = Arc::new(BTreeMap::from([(dir.to_path_buf(), layout)]));
-    Arc::new(Snapshot { generation: Generation(1), secrets, unknown: BTreeSet::new(), layouts })
+    let (unknown, rendered) = (BTreeSet::new(), BTreeMap::new());
+    Arc::new(Snapshot { generation: Generation(1), secrets, unknown, layouts, rendered })
 }
 
 pub(crate) fn try_publish(sink: &mut FilesSink, dir: &Path, files: &[(&str, &str)]) -> Result<Published, SinkError> {

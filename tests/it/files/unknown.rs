@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use keyferry::plan::Content;
 use keyferry::ports::{Published, Sink};
 use keyferry::snapshot::Snapshot;
 
@@ -18,11 +19,15 @@ fn partly(dir: &Path, files: &[(&str, &str)], unknown: &[&str]) -> Arc<Snapshot>
     let names: BTreeSet<_> = whole.layouts[dir]
         .iter()
         .filter(|(path, _)| unknown.contains(&path.to_str().unwrap()))
-        .map(|(_, content)| content.secret.clone())
+        .filter_map(|(_, content)| match content {
+            Content::Secret { secret, .. } => Some(secret.clone()),
+            Content::Rendered(_) => None,
+        })
         .collect();
     let known = whole.secrets.iter().filter(|(name, _)| !names.contains(*name));
     let secrets: BTreeMap<_, _> = known.map(|(name, secret)| (name.clone(), Arc::clone(secret))).collect();
-    Arc::new(Snapshot { generation: whole.generation, secrets, unknown: names, layouts: Arc::clone(&whole.layouts) })
+    let (layouts, rendered) = (Arc::clone(&whole.layouts), BTreeMap::new());
+    Arc::new(Snapshot { generation: whole.generation, secrets, unknown: names, layouts, rendered })
 }
 
 fn publish(desk: &Desk, sink: &mut impl Sink, files: &[(&str, &str)], unknown: &[&str]) -> Published {
