@@ -273,6 +273,58 @@ fn nothing_is_said_by_init_and_get() {
     assert_absent("standard error of get", get.stderr.as_bytes(), &secrets);
 }
 
+/// A template engine's own messages quote the values that it cannot work with.
+#[test]
+fn nothing_is_said_of_what_cannot_be_rendered() {
+    let world = World::new();
+    let secrets = [canary("good"), format!("it's {}", canary("quoted"))];
+    world.emulator.put_secret("demo", "good", &secrets[0]);
+    world.emulator.put_secret("demo", "quoted", &secrets[1]);
+    let failing = [
+        "{{ secrets.good + 1 }}",
+        "{{ secrets.good - secrets.quoted }}",
+        "{{ -secrets.good }}",
+        "{{ secrets.good | int }}",
+        "{{ secrets.good | round(secrets.good) }}",
+        "{{ [1] | map(secrets.good) | list }}",
+        "{{ [1] | select(secrets.good) | list }}",
+        "{{ range(secrets.good) }}",
+        "{{ secrets.good[secrets.quoted] }}",
+        "{{ (secrets.good ~ '').upper() }}",
+        "{{ secrets.good | upper(x=secrets.good) }}",
+        "{% autoescape secrets.good %}{% endautoescape %}",
+        "{{ secrets.good ~ secrets.absent }}",
+        "{{ secrets.good * 99999999 }}",
+    ];
+    let template = |(number, text): (usize, &&str)| {
+        let text = serde_json::to_string(text).unwrap();
+        format!("  - {{dir: {}, destination: t{number}.json, contents: {text}}}\n", world.out().display())
+    };
+    let templates: String = failing.iter().enumerate().map(template).collect();
+    let config = world.config(&format!(
+        "refresh: {{interval: 1s, settle: 0s}}
+secrets:
+  good: keyvault:demo/secrets/good
+  quoted: keyvault:demo/secrets/quoted
+  absent: {{from: keyvault:demo/secrets/absent, optional: true}}
+env: {{QUOTED: {{secret: quoted}}, URL: {{template: \"{{{{ secrets.good }}}}\"}}}}
+templates:
+{templates}"
+    ));
+    let config = config.replace("files: {", "files: {envFile: app.env, ");
+    let init = end(&mut talkative(&world, &config, &["init"]));
+    assert_eq!(init.code, Some(65), "{init:#?}");
+    assert_eq!(init.last_words().len(), failing.len() + 1, "{init:#?}");
+    assert_absent("standard error of init", init.stderr.as_bytes(), &secrets);
+    let running = Running::start(&mut talkative(&world, &config, &["run"]));
+    running.wait_for("cannot be rendered", failing.len() + 1);
+    let rotated = canary("rotated");
+    world.emulator.put_secret("demo", "quoted", &rotated);
+    running.wait_for("app.env is rendered again", 1);
+    let (_, lines) = running.stop();
+    assert_absent("the log", lines.join("\n").as_bytes(), &[&secrets[..], &[rotated]].concat());
+}
+
 #[test]
 fn nothing_is_said_when_it_cannot_be_published() {
     let world = World::new();
@@ -420,8 +472,11 @@ fn no_copy_stays(settings: Settings) {
     let config = world.config(
         "refresh: {settle: 0s}
 secrets: {a: keyvault:demo/secrets/a, b: {from: keyvault:demo/secrets/b, property: password}}
+env: {A: {secret: a}}
+templates: [{dir: OUT, destination: t.json, contents: '{\"a\": \"{{ secrets.a ~ 1 }}\", \"b\": {{ secrets.b | urlencode | tojson }}}'}]
 ",
     );
+    let config = config.replace("OUT", world.out().to_str().unwrap()).replace("files: {", "files: {envFile: app.env, ");
     let running = world.run(&config);
     until_holds(&world.out().join("b"), &old);
     let assertion = fs::read_to_string(world.token_file()).unwrap();

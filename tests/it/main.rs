@@ -27,5 +27,6 @@ mod sdk;
 mod silence;
 mod sources;
 mod standby;
+mod templates;
 mod tidy;
 mod tokens;

@@ -94,6 +94,24 @@ fn its_container_is_opened_by_others_too() {
 }
 
 #[test]
+fn its_parts_go_into_variables_and_templates() {
+    let issued = OF_EC.issue(90);
+    let world = world(issued.as_pfx(MODERN));
+    let rest = "secrets: {web: {from: keyvault:demo/certificates/web, file: false}}\n\
+                env: {TLS_KEY: {secret: web, part: key}}\n";
+    let template = format!(
+        "templates: [{{dir: {}, destination: all.json, contents: '{{\"leaf\": {{{{ secrets.web.leaf | tojson }}}}}}'}}]\n",
+        world.out().display()
+    );
+    let config = world.config(&format!("{rest}{template}")).replace("files: {", "files: {envFile: app.env, ");
+    world.init(&config, &[]).expect(0, &[]);
+    assert_eq!(world.read("app.env"), Some(format!("TLS_KEY='{}'\n", issued.key)));
+    let all: serde_json::Value = serde_json::from_str(&world.read("all.json").unwrap()).unwrap();
+    assert_eq!(all["leaf"], issued.leaf);
+    assert_eq!(world.read("web/tls.key"), None);
+}
+
+#[test]
 fn a_certificate_stored_as_pem_has_no_container() {
     let world = world(OF_EC.issue(90).as_pem());
     let ended = world.init(&config(&world, "{key: tls.key, pfx: web.p12}"), &["--timeout", "1s"]);
