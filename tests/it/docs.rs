@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use keyferry::config::{Settings, load};
 
-use crate::harness::{binary, end};
+use crate::harness::{World, binary, end};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
@@ -27,6 +27,13 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
     found
 }
 
+/// The files of templates that configurations in the documents name are among the examples.
+fn example(path: &Path) -> Result<String, String> {
+    let name = path.file_name().unwrap();
+    let path = Path::new(ROOT).join("examples/templates").join(name);
+    fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
 fn assert_loads(name: &str, text: &str) {
     let environment = BTreeMap::from(
         [
@@ -38,8 +45,7 @@ fn assert_loads(name: &str, text: &str) {
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     let (name, text) = (name.to_owned(), text.to_owned());
-    let read = |_: &Path| Err("the documents have no templates".to_owned());
-    let settings = Settings { name, text, environment: &environment, allow_custom_cloud: true, read };
+    let settings = Settings { name, text, environment: &environment, allow_custom_cloud: true, read: example };
     if let Err(problems) = load(&settings) {
         panic!("{problems}");
     }
@@ -52,10 +58,35 @@ fn every_configuration_in_the_documents_is_valid() {
     for block in &blocks {
         assert_loads("README.md", block);
     }
-    for example in ["certificates", "hooks", "local"] {
+    for example in ["certificates", "hooks", "local", "templates"] {
         let name = format!("examples/{example}/keyferry.yaml");
         assert_loads(&name, &document(&name));
     }
+}
+
+#[test]
+fn the_example_of_templates_makes_what_it_says() {
+    let world = World::new();
+    for (name, value) in [("db-user", "app"), ("db-password", "p@ss \"word\"")] {
+        world.emulator.put_secret("demo", name, value);
+    }
+    let example = document("examples/templates/keyferry.yaml");
+    let (vaults, rest) = example.split_once("secrets:\n").unwrap();
+    assert!(vaults.contains("main: {url: https://contoso-prod.vault.azure.net}"));
+    let rest = rest
+        .replace("keyvault:main/", "keyvault:demo/")
+        .replace(", group: 3000", "")
+        .replace("/run/keyferry/app", world.out().to_str().unwrap())
+        .replace("/etc/keyferry", &format!("{ROOT}/examples/templates"));
+    let config = |rest: &str| format!("{}secrets:\n{rest}", world.preamble(&["demo"]));
+    world.init(&config(&rest), &[]).expect(0, &[]);
+    assert_eq!(world.read("app.env").unwrap(), document("examples/templates/app.env"));
+    let settings = || serde_json::from_str::<serde_json::Value>(&world.read("settings.json").unwrap()).unwrap();
+    let database = serde_json::json!({"user": "app", "password": "p@ss \"word\""});
+    assert_eq!(settings(), serde_json::json!({"database": database, "pool": 10}));
+    world.emulator.put_secret("demo", "licence", "l");
+    world.init(&config(&rest), &[]).expect(0, &[]);
+    assert_eq!(settings(), serde_json::json!({"database": database, "licence": "l", "pool": 10}));
 }
 
 #[test]
