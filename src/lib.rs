@@ -25,6 +25,7 @@ pub mod rollout;
 pub mod schedule;
 pub mod snapshot;
 pub mod status;
+pub mod survey;
 
 pub mod azure;
 pub mod clock;

@@ -50,11 +50,6 @@ pub struct Moment {
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 impl Moment {
-    /// The tick at which the wall clock will show `wall`, if it is not set meanwhile; now when that has passed.
-    pub fn tick_at(self, wall: UnixTime) -> Instant {
-        later(self.tick, wall.since(self.wall))
-    }
-
     /// What the wall clock will show at `tick`.
     pub fn wall_at(self, tick: Instant) -> UnixTime {
         self.wall.after(tick.saturating_duration_since(self.tick))

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{Config, Directory};
+use crate::config::{Config, Directory, List};
 use crate::extract::Cut;
 use crate::reference::{Object, Reference, SecretName};
 use crate::render::Recipe;
@@ -38,6 +38,8 @@ pub struct Plan {
     pub objects: BTreeMap<Object, Duration>,
     /// Those of the objects that are asked for only while another one is unavailable and its names have no value.
     pub standbys: BTreeSet<Object>,
+    /// Whether a vault's list may be asked in place of its objects.
+    pub list: List,
     /// The names, and what each is made of.
     pub names: BTreeMap<SecretName, Wanted>,
     /// Which directory shows what.
@@ -108,7 +110,7 @@ pub fn plan(config: &Config) -> Plan {
     };
     let layouts = Arc::new(config.files.iter().map(layout).collect());
     let hooks = config.on_change.iter().map(|entry| entry.secrets.clone()).collect();
-    Plan { objects, standbys, names, layouts, hooks }
+    Plan { objects, standbys, list: config.refresh.list, names, layouts, hooks }
 }
 
 #[cfg(test)]

@@ -10,14 +10,19 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::moment::UnixTime;
-use crate::reference::{Object, SecretName};
+use crate::reference::{Object, SecretName, Shelf};
 use crate::secret::Secret;
 use crate::snapshot::{Generation, Snapshot};
+use crate::survey::{Stamp, Survey};
 
 /// Where secrets come from.
 pub trait Source: Send + Sync + 'static {
     /// Asks for one object, once: no retry of its own.
     fn fetch(&self, object: &Object) -> impl Future<Output = Result<Answer, Failure>> + Send;
+
+    /// Reads the list of a shelf once, no further than so many pages. A failure that blames an object is the list's own:
+    /// the objects on it may be had all the same.
+    fn survey(&self, shelf: &Shelf, most_pages: u32) -> impl Future<Output = Result<Survey, Failure>> + Send;
 }
 
 /// What asking for an object brought.
@@ -38,6 +43,8 @@ pub struct Fetched {
     pub expires: Option<UnixTime>,
     /// When it is to be made anew; none for what is looked at in every interval.
     pub renew_at: Option<Instant>,
+    /// What its shelf's list shows of it while it is what it is now; none where another change could go unseen there.
+    pub stamp: Option<Stamp>,
     /// What whoever asked for it should know.
     pub hint: Option<Hint>,
 }

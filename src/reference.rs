@@ -7,6 +7,7 @@ mod connection;
 mod names;
 mod parse;
 mod scope;
+mod shelf;
 mod vault;
 mod workspace;
 mod wrapped;
@@ -19,6 +20,7 @@ pub use names::{
     parse_host,
 };
 pub use scope::Scope;
+pub use shelf::Shelf;
 pub use workspace::Workspace;
 
 /// What the user wrote, understood: every spelling comes in, one canonical form goes out by `Display`.

@@ -1,23 +1,29 @@
 //! When each object is asked for: one retry state machine per object, one gate per identity and per host.
 //!
 //! A shut gate holds everyone behind it and lets one probe through: ten objects on a dead token endpoint make one
-//! request, not ten. Pure: time comes in as a [`Moment`], chance as a seed, "when next?" goes out as a value.
+//! request, not ten. Where a list costs less than the objects that are due together, the list is asked instead. Pure: time
+//! comes in as a [`Moment`], chance as a seed, "when next?" goes out as a value.
 
 mod backoff;
 mod gate;
+mod outcome;
+mod replan;
 mod slot;
+mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::time::{Duration, Instant};
 
-use crate::failure::{Blame, Failure};
-use crate::moment::{Moment, UnixTime, later};
+use crate::config::List;
+use crate::moment::{Moment, later};
 use crate::plan::Plan;
-use crate::reference::{Gate, Object};
+use crate::reference::{Object, Shelf};
+use crate::survey::{Known, Lore};
 
-use gate::Door;
 pub use gate::GateChange;
+use gate::{Door, Visitor};
+pub use survey::{SurveyTicket, Surveyed};
 
 /// The most requests under way at once: a waiting one costs its token and its buffers in memory.
 pub const MOST_IN_FLIGHT: usize = 100;
@@ -28,23 +34,29 @@ const MOST_IN_FLIGHT_PER_HOST: usize = MOST_IN_FLIGHT / 4 * 3;
 /// The shortest time until anything is looked at again, so that the loop can never spin.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
-/// Whatever life a token is given, it is not made anew sooner.
-const SOONEST_RENEWAL: Duration = Duration::from_secs(1);
-
 /// When everything is due, and what is held back.
 #[derive(Debug)]
 pub struct Schedule {
     seed: u64,
-    entries: Vec<Entry>,
+    /// The number of the plan: tickets of an older one are worth nothing any more.
+    plan: u64,
+    list: List,
+    entries: BTreeMap<usize, Entry>,
+    /// No entry's number is given a second time: whoever comes back with an old one can be taken for nobody else.
+    next_entry: usize,
     /// Who waits until when, the earliest first: all that [`Entry::due`] says, in order.
     waiting: BTreeSet<(Instant, usize)>,
+    /// Those that no plan needs any more stay, open and unused: there are not many hosts, and numbers stay what they are.
     doors: Vec<Door>,
+    lore: BTreeMap<Shelf, Lore>,
     in_flight: usize,
 }
 
-/// The permission to ask for one object now. Exactly one of [`Schedule::succeeded`] and [`Schedule::failed`] takes it back.
+/// The permission to ask for one object now. Exactly one of [`Schedule::succeeded`], [`Schedule::came`],
+/// [`Schedule::made`], [`Schedule::stood_by`] and [`Schedule::failed`] takes it back.
 #[derive(Debug)]
 pub struct Ticket {
+    plan: u64,
     entry: usize,
     object: Object,
 }
@@ -61,57 +73,68 @@ struct Entry {
     object: Object,
     interval: Duration,
     doors: Vec<usize>,
+    is_standby: bool,
     /// When it is to be asked for; none while it is in flight, or stands by and is not needed.
     due: Option<Instant>,
-    in_flight: bool,
-    /// Somebody wanted it fresh while it was in flight: what comes may be older than that.
-    again: bool,
+    flight: Flight,
     failures: u32,
+    /// What a list has to show to prove that it need not be asked for; none when only its own answer will do.
+    known: Option<Known>,
+}
+
+/// Whether an object, or the list that is asked instead, is in flight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flight {
+    No,
+    Yes,
+    /// And somebody wanted it fresh meanwhile: what comes may be older than that.
+    Again,
+    /// And no plan wants it any more. Nobody may ask for it a second time before that is over.
+    Gone,
+}
+
+impl Entry {
+    fn is_in_flight(&self) -> bool {
+        self.flight != Flight::No
+    }
+
+    fn is_gone(&self) -> bool {
+        self.flight == Flight::Gone
+    }
+
+    /// It is in flight: then once more.
+    fn ask_again(&mut self) {
+        if self.flight == Flight::Yes {
+            self.flight = Flight::Again;
+        }
+    }
+
+    /// It is in flight no longer. Tells whether it was wanted fresh meanwhile.
+    fn land(&mut self) -> bool {
+        std::mem::replace(&mut self.flight, Flight::No) == Flight::Again
+    }
 }
 
 impl Schedule {
     /// Everything is due at once, except what stands by. `seed` comes from the pod's identity: it decides the slot in the interval.
     pub fn new(plan: &Plan, seed: u64, now: Moment) -> Self {
-        let mut doors: Vec<Door> = Vec::new();
-        let mut numbers: BTreeMap<Gate, usize> = BTreeMap::new();
-        let entries: Vec<Entry> = plan
-            .objects
-            .iter()
-            .map(|(object, interval)| {
-                let numbers = object.gates().into_iter().map(|gate| {
-                    *numbers.entry(gate).or_insert_with_key(|gate| {
-                        doors.push(Door::new(gate.clone()));
-                        doors.len() - 1
-                    })
-                });
-                let doors = numbers.collect();
-                let due = (!plan.standbys.contains(object)).then_some(now.tick);
-                Entry {
-                    object: object.clone(),
-                    interval: *interval,
-                    doors,
-                    due,
-                    in_flight: false,
-                    again: false,
-                    failures: 0,
-                }
-            })
-            .collect();
-        for door in entries.iter().flat_map(|entry| &entry.doors) {
-            doors.get_mut(*door).map(Door::guard);
-        }
-        if doors.iter().filter(|door| matches!(door.gate(), Gate::Host(_))).count() > 1 {
-            for door in &mut doors {
-                door.share(MOST_IN_FLIGHT_PER_HOST);
-            }
-        }
-        let due = |(number, entry): (usize, &Entry)| entry.due.map(|due| (due, number));
-        let waiting = entries.iter().enumerate().filter_map(due).collect();
-        Self { seed, entries, waiting, doors, in_flight: 0 }
+        let mut schedule = Self {
+            seed,
+            plan: 0,
+            list: plan.list,
+            entries: BTreeMap::new(),
+            next_entry: 0,
+            waiting: BTreeSet::new(),
+            doors: Vec::new(),
+            lore: BTreeMap::new(),
+            in_flight: 0,
+        };
+        schedule.replan(plan, now);
+        schedule
     }
 
-    /// What may be asked for now. Who has waited longest goes first; a failure makes the wait longer, so that a probe is
-    /// not always the same sick object.
+    /// What may be asked for now; after [`Schedule::take_surveys`], which may spare some of it. Who has waited longest goes
+    /// first; a failure makes the wait longer, so that a probe is not always the same sick object.
     pub fn take_due(&mut self, now: Instant) -> Vec<Ticket> {
         let mut tickets = Vec::new();
         let mut after = None;
@@ -123,22 +146,19 @@ impl Schedule {
                 break;
             };
             after = Some((due, number));
-            let Some(entry) = self.entries.get(number) else { continue };
+            let Some(entry) = self.entries.get(&number) else { continue };
             let passes = |door: &usize| self.doors.get(*door).is_none_or(|door| door.lets_pass(now));
             if !entry.doors.iter().all(passes) {
                 continue;
             }
             let (doors, object) = (entry.doors.clone(), entry.object.clone());
             self.change(&doors, |door| {
-                door.pass(number, now);
+                door.pass(Visitor::Entry(number), now);
                 None
             });
-            self.set_due(number, None);
-            if let Some(entry) = self.entries.get_mut(number) {
-                entry.in_flight = true;
-            }
+            self.take_off(number);
             self.in_flight += 1;
-            tickets.push(Ticket { entry: number, object });
+            tickets.push(Ticket { plan: self.plan, entry: number, object });
         }
         tickets
     }
@@ -156,50 +176,21 @@ impl Schedule {
             if wake.is_some_and(|wake| wake <= *due) {
                 break;
             }
-            let doors = self.entries.get(*number).map_or(&[][..], |entry| &entry.doors);
+            let doors = self.entries.get(number).map_or(&[][..], |entry| &entry.doors);
             let ready = doors.iter().map(opens).try_fold(*due, |latest, opens| Some(latest.max(opens?)));
             wake = ready.into_iter().chain(wake).min();
         }
         wake.map(|wake| wake.max(later(now, SHORTEST_WAIT)))
     }
 
-    /// The object came. `expires` is when its present value stops being good, if it says so.
-    pub fn succeeded(&mut self, ticket: &Ticket, expires: Option<UnixTime>, now: Moment) -> Vec<GateChange> {
-        let interval = self.entries.get(ticket.entry).map_or(Duration::MAX, |entry| entry.interval);
-        let slot = now.tick_at(slot::next(now.wall, interval, expires, self.seed));
-        self.answered(ticket, Some(slot), now)
-    }
-
-    /// The object came, and is to be made anew then, whatever its interval.
-    pub fn made(&mut self, ticket: &Ticket, renew_at: Instant, now: Moment) -> Vec<GateChange> {
-        self.answered(ticket, Some(renew_at.max(later(now.tick, SOONEST_RENEWAL))), now)
-    }
-
-    /// The standby object came: nobody needs it again until [`Schedule::awaken`].
-    pub fn stood_by(&mut self, ticket: &Ticket, now: Moment) -> Vec<GateChange> {
-        self.answered(ticket, None, now)
-    }
-
-    fn answered(&mut self, ticket: &Ticket, due: Option<Instant>, now: Moment) -> Vec<GateChange> {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
-        (entry.failures, entry.in_flight) = (0, false);
-        let again = std::mem::take(&mut entry.again);
-        let (doors, number) = (entry.doors.clone(), ticket.entry);
-        // What nobody needs any more is not wanted fresh either.
-        self.set_due(number, due.map(|due| if again { now.tick } else { due }));
-        self.change(&doors, |door| {
-            door.left();
-            door.opened(number, now.tick)
-        })
-    }
-
     /// A standby object is needed: it is due now, unless it was awake. Tells whether it is being asked for, as far as is
     /// known without a failure.
     pub fn awaken(&mut self, object: &Object, now: Instant) -> bool {
-        let Some(number) = self.entries.iter().position(|entry| entry.object == *object) else { return false };
-        let Some(entry) = self.entries.get(number) else { return false };
-        if entry.due.is_none() && !entry.in_flight {
+        let Some(number) = self.number_of(object) else { return false };
+        let Some(entry) = self.entries.get_mut(&number) else { return false };
+        // Whoever needs it has no value yet: that it is what it was would not help.
+        entry.known = None;
+        if entry.due.is_none() && !entry.is_in_flight() {
             self.set_due(number, Some(now));
             return true;
         }
@@ -208,42 +199,15 @@ impl Schedule {
 
     /// A standby object is not needed any more.
     pub fn rest(&mut self, object: &Object) {
-        let resting = self.entries.iter_mut().enumerate().find(|(_, entry)| entry.object == *object);
-        if let Some((number, entry)) = resting {
+        let Some(number) = self.number_of(object) else { return };
+        if let Some(entry) = self.entries.get_mut(&number) {
             entry.failures = 0;
             self.set_due(number, None);
         }
     }
 
-    /// The attempt failed: the object waits, and behind whom the failure blames everything else does too.
-    pub fn failed(&mut self, ticket: &Ticket, failure: &Failure, now: Moment) -> Vec<GateChange> {
-        self.in_flight = self.in_flight.saturating_sub(1);
-        let Some(entry) = self.entries.get_mut(ticket.entry) else { return Vec::new() };
-        entry.in_flight = false;
-        entry.failures = entry.failures.saturating_add(1);
-        let own = backoff::delay(failure, entry.failures, self.seed, ticket.entry);
-        // What failed may be older than the wish, and than what somebody has mended meanwhile.
-        let again = std::mem::take(&mut entry.again) && failure.blame == Blame::Object;
-        let (doors, number, seed) = (entry.doors.clone(), ticket.entry, self.seed);
-        self.set_due(number, Some(if again { now.tick } else { later(now.tick, own) }));
-        self.change(&doors, |door| {
-            door.left();
-            match (failure.blame, door.gate()) {
-                (Blame::Identity, Gate::Identity(_)) | (Blame::Host, Gate::Host(_)) => {
-                    door.shut((number, ticket.object()), failure, seed, now.tick)
-                }
-                // Nobody got as far as the host: it is as unknown as before.
-                (Blame::Identity, Gate::Host(_)) => {
-                    door.learnt_nothing(number, now.tick);
-                    None
-                }
-                (Blame::Object, _) | (Blame::Host, Gate::Identity(_)) => door.opened(number, now.tick),
-            }
-        })
-    }
-
     /// Somebody wants everything fresh: what waits for its slot is due now, and what is in flight as soon as it ended. What
-    /// a gate holds back stays held back.
+    /// a gate holds back stays held back. No list will do for it, and what was learnt of lists may be another's word by now.
     pub fn refresh_now(&mut self, now: Instant) {
         // Whoever a shut gate has turned away last is not hurried to it again before the others: it may be his own trouble.
         let turned_away: BTreeSet<usize> = self.doors.iter().filter_map(Door::turned_away_last).collect();
@@ -252,9 +216,11 @@ impl Schedule {
         for number in later {
             self.set_due(number, Some(now));
         }
-        for entry in self.entries.iter_mut().filter(|entry| entry.in_flight) {
-            entry.again = true;
+        for entry in self.entries.values_mut() {
+            entry.known = None;
+            entry.ask_again();
         }
+        self.lore.values_mut().for_each(Lore::forget);
     }
 
     /// Whether nothing is in flight: the cycle is over.
@@ -264,11 +230,24 @@ impl Schedule {
 
     /// When each object will be asked for next, if nothing holds it back; none while it is in flight.
     pub fn due(&self) -> impl Iterator<Item = (&Object, Option<Instant>)> {
-        self.entries.iter().map(|entry| (&entry.object, entry.due))
+        self.entries.values().filter(|entry| !entry.is_gone()).map(|entry| (&entry.object, entry.due))
+    }
+
+    fn number_of(&self, object: &Object) -> Option<usize> {
+        let found = self.entries.iter().find(|(_, entry)| entry.object == *object && !entry.is_gone());
+        found.map(|(number, _)| *number)
+    }
+
+    /// It waits no longer: it is in flight.
+    fn take_off(&mut self, number: usize) {
+        self.set_due(number, None);
+        if let Some(entry) = self.entries.get_mut(&number) {
+            entry.flight = Flight::Yes;
+        }
     }
 
     fn set_due(&mut self, number: usize, due: Option<Instant>) {
-        let Some(entry) = self.entries.get_mut(number) else { return };
+        let Some(entry) = self.entries.get_mut(&number) else { return };
         if let Some(before) = std::mem::replace(&mut entry.due, due) {
             self.waiting.remove(&(before, number));
         }

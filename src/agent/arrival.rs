@@ -10,7 +10,7 @@ use crate::config::OnRevoked;
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Moment;
 use crate::ports::{Answer, Fetched, Source};
-use crate::reference::SecretName;
+use crate::reference::{Object, SecretName};
 use crate::schedule::Ticket;
 use crate::secret::Version;
 use crate::status::{NameStatus, Origin};
@@ -22,12 +22,13 @@ const REVOKED_AFTER: Duration = Duration::from_mins(10);
 impl<S: Source> Agent<S> {
     pub(super) fn finish(&mut self, done: Result<Outcome, JoinError>) {
         // A fetch that panicked has ended the process in the panic hook; one that was cancelled asks for nothing.
-        let Ok((ticket, result)) = done else { return };
+        let Ok(outcome) = done else { return };
         self.news = true;
-        match result {
-            Ok(Answer::Fetched(fetched)) => self.came(&ticket, &fetched),
-            Ok(Answer::Unchanged) => self.is_unchanged(&ticket),
-            Err(failure) => self.did_not_come(&ticket, &failure),
+        match outcome {
+            Outcome::Object(ticket, Ok(Answer::Fetched(fetched))) => self.came(&ticket, &fetched),
+            Outcome::Object(ticket, Ok(Answer::Unchanged)) => self.is_unchanged(&ticket),
+            Outcome::Object(ticket, Err(failure)) => self.did_not_come(&ticket, &failure),
+            Outcome::List(ticket, result) => self.was_surveyed(&ticket, &result),
         }
     }
 
@@ -56,7 +57,7 @@ impl<S: Source> Agent<S> {
             (Some(failure), _) => self.schedule.failed(ticket, &failure, now),
             (None, _) if self.plan.standbys.contains(ticket.object()) => self.schedule.stood_by(ticket, now),
             (None, Some(renew_at)) => self.schedule.made(ticket, renew_at, now),
-            (None, None) => self.schedule.succeeded(ticket, fetched.expires, now),
+            (None, None) => self.schedule.came(ticket, (fetched.expires, fetched.stamp), now),
         };
         self.tell_gates(changes);
     }
@@ -92,9 +93,18 @@ impl<S: Source> Agent<S> {
     /// What was fetched last is what there is; what was wrong with its content still is.
     fn is_unchanged(&mut self, ticket: &Ticket) {
         let now = (self.clock)();
+        let changes = match self.stays(ticket.object(), now) {
+            None => self.schedule.succeeded(ticket, None, now),
+            Some(failure) => self.schedule.failed(ticket, &failure, now),
+        };
+        self.tell_gates(changes);
+    }
+
+    /// The object is what it was: so are its names. What is still wrong with one of them, if anything is.
+    pub(super) fn stays(&mut self, object: &Object, now: Moment) -> Option<Failure> {
         let is_of_content = |failure: &Failure| (failure.blame, failure.kind) == (Blame::Object, Kind::Content);
         let mut unusable = None;
-        for name in self.names_of(ticket) {
+        for name in self.names.get(object).cloned().unwrap_or_default() {
             self.note(&name, |status| {
                 status.checked = Some(now.wall);
                 (status.refused, status.revoked) = (None, false);
@@ -103,11 +113,7 @@ impl<S: Source> Agent<S> {
             self.tell_mended(&name, |failure| !is_of_content(failure));
             unusable = self.status.names.get(&name).and_then(|status| status.failure.clone()).or(unusable);
         }
-        let changes = match unusable {
-            None => self.schedule.succeeded(ticket, None, now),
-            Some(failure) => self.schedule.failed(ticket, &failure, now),
-        };
-        self.tell_gates(changes);
+        unusable
     }
 
     fn did_not_come(&mut self, ticket: &Ticket, failure: &Failure) {

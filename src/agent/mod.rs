@@ -5,6 +5,7 @@
 
 mod arrival;
 mod hook;
+mod lists;
 mod publish;
 mod tell;
 
@@ -25,9 +26,10 @@ use crate::plan::Plan;
 use crate::ports::{Answer, Hook, Sink, Source};
 use crate::reference::{IdentityName, Object, SecretName};
 use crate::rollout::{Hooks, Rollout};
-use crate::schedule::{Schedule, Ticket};
+use crate::schedule::{Schedule, SurveyTicket, Ticket};
 use crate::snapshot::{Holdings, Snapshot};
 use crate::status::{Status, View};
+use crate::survey::Survey;
 
 /// What the outside tells the loop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +89,11 @@ pub struct Agent<S> {
     shown: Instant,
 }
 
-type Outcome = (Ticket, Result<Answer, Failure>);
+/// What was under way and has ended.
+enum Outcome {
+    Object(Ticket, Result<Answer, Failure>),
+    List(SurveyTicket, Result<Survey, Failure>),
+}
 
 impl<S: Source> Agent<S> {
     /// Ready to run; everything is due at once.
@@ -143,11 +149,18 @@ impl<S: Source> Agent<S> {
         let mut hooks: JoinSet<hook::Told> = JoinSet::new();
         loop {
             let now = (self.clock)();
+            for ticket in self.schedule.take_surveys(now.tick) {
+                let source = Arc::clone(&self.source);
+                under_way.spawn(async move {
+                    let result = source.survey(ticket.shelf(), ticket.most_pages()).await;
+                    Outcome::List(ticket, result)
+                });
+            }
             for ticket in self.schedule.take_due(now.tick) {
                 let source = Arc::clone(&self.source);
                 under_way.spawn(async move {
                     let result = source.fetch(ticket.object()).await;
-                    (ticket, result)
+                    Outcome::Object(ticket, result)
                 });
             }
             self.merge(now);

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "paused time is asked of the runtime")]
 
 mod hooks;
+mod lists;
 mod policy;
 mod stage;
 

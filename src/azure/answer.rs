@@ -1,13 +1,14 @@
 //! What every service's answer holds that is not its own: codes in an envelope, and how long to leave it alone.
 //! Messages are never kept: they name tenants, objects and addresses.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use azure_core::http::RawResponse;
 use azure_core::http::headers::{HeaderName, Headers};
 use serde::Deserialize;
 
 use crate::failure::{Blame, Code, Failure, Kind};
+use crate::moment::UnixTime;
 
 const RETRY_AFTER: HeaderName = HeaderName::from_static("retry-after");
 const DATE: HeaderName = HeaderName::from_static("date");
@@ -66,11 +67,19 @@ impl ErrorBody {
 pub(super) fn retry_after(headers: &Headers) -> Option<Duration> {
     let number = |name: &HeaderName| headers.get_optional_str(name)?.trim().parse::<u32>().ok();
     let millis = number(&X_MS_RETRY_AFTER_MS).or_else(|| number(&RETRY_AFTER_MS));
-    let date = |name: &HeaderName| httpdate::parse_http_date(headers.get_optional_str(name)?).ok();
     millis
         .map(|millis| Duration::from_millis(millis.into()))
         .or_else(|| number(&RETRY_AFTER).map(|seconds| Duration::from_secs(seconds.into())))
-        .or_else(|| date(&RETRY_AFTER)?.duration_since(date(&DATE)?).ok())
+        .or_else(|| time(headers, &RETRY_AFTER)?.duration_since(time(headers, &DATE)?).ok())
+}
+
+/// When the answer was made, by the service's own clock.
+pub(super) fn date(headers: &Headers) -> Option<UnixTime> {
+    time(headers, &DATE)?.duration_since(UNIX_EPOCH).ok().map(UnixTime::new)
+}
+
+fn time(headers: &Headers, name: &HeaderName) -> Option<SystemTime> {
+    httpdate::parse_http_date(headers.get_optional_str(name)?).ok()
 }
 
 /// The failure that travels inside an SDK error. The SDK's own text is never looked at: it may hold a whole body.

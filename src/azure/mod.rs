@@ -33,8 +33,11 @@ use crate::config::Config;
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Clock;
 use crate::ports::{Answer, Fetched};
-use crate::reference::{Collection, ConnectionName, IdentityName, ObjectName, Scope, VaultHost, VersionId, Workspace};
+use crate::reference::{
+    Collection, ConnectionName, IdentityName, ObjectName, Scope, Shelf, VaultHost, VersionId, Workspace,
+};
 use crate::secret::{Secret, SecretValue, Version};
+use crate::survey::Survey;
 
 pub use transport::Settings;
 
@@ -88,6 +91,17 @@ impl Azure {
         in_time(self.vault.object(identity, vault, collection, name, version)).await
     }
 
+    /// The list of what stands on a shelf, no further than so many pages.
+    pub async fn survey(&self, shelf: &Shelf, most_pages: u32) -> Result<Survey, Failure> {
+        let mut survey = Survey::default();
+        let outcome = in_time(self.vault.survey(shelf, most_pages, &mut survey)).await;
+        match outcome {
+            // A list that is long, or that hangs further on, has told something all the same.
+            Err(failure) if failure.code.as_str() == "timeout" && survey.pages > 0 => Ok(survey),
+            outcome => outcome.map(|()| survey),
+        }
+    }
+
     /// One connection of a workspace, with its credentials, or word that it is as it was.
     pub async fn connection(
         &self,
@@ -104,7 +118,7 @@ impl Azure {
         let value = SecretValue::new(token.value.expose().to_vec());
         let expires = Some((self.clock)().wall_at(token.ends));
         let secret = Secret::plain(Version::Unversioned, value);
-        Ok(Fetched { secret, expires, renew_at: Some(token.renew_at), hint: None })
+        Ok(Fetched { secret, expires, renew_at: Some(token.renew_at), stamp: None, hint: None })
     }
 }
 

@@ -4,7 +4,8 @@ use crate::azure::Azure;
 use crate::failure::Failure;
 use crate::local;
 use crate::ports::{Answer, Source};
-use crate::reference::Object;
+use crate::reference::{Object, Shelf};
+use crate::survey::Survey;
 
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -21,5 +22,9 @@ impl Source for Sources {
             Object::Token { identity, scope } => self.azure.token(identity, scope).await.map(Answer::Fetched),
             Object::File(path) => local::read(path).map(Answer::Fetched),
         }
+    }
+
+    async fn survey(&self, shelf: &Shelf, most_pages: u32) -> Result<Survey, Failure> {
+        self.azure.survey(shelf, most_pages).await
     }
 }

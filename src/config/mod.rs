@@ -219,6 +219,18 @@ pub struct Refresh {
     pub connection_interval: Duration,
     /// How long a change waits for others of its set before it is published.
     pub settle: Duration,
+    /// Whether a vault's list may be asked in place of its objects.
+    pub list: List,
+}
+
+/// Whether a vault's list may be asked, which shows what has changed, in place of its objects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum List {
+    /// Where that costs fewer requests.
+    #[default]
+    Auto,
+    /// Each object is asked for by itself.
+    Never,
 }
 
 #[cfg(test)]

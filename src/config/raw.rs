@@ -81,6 +81,14 @@ pub(super) struct RawRefresh {
     pub(super) interval: Option<RawDuration>,
     pub(super) connection_interval: Option<RawDuration>,
     pub(super) settle: Option<RawDuration>,
+    pub(super) list: Option<RawList>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawList {
+    Auto,
+    Never,
 }
 
 #[derive(Debug)]

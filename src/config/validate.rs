@@ -23,8 +23,8 @@ use serde::Deserialize as _;
 use super::cloud::Cloud;
 use super::de::shown_key;
 use super::node::{Place, Problem, Tree};
-use super::raw::{Raw, RawDuration, RawOnRevoked};
-use super::{Config, DEFAULT_IDENTITY, OnRevoked, Refresh};
+use super::raw::{Raw, RawDuration, RawList, RawOnRevoked};
+use super::{Config, DEFAULT_IDENTITY, List, OnRevoked, Refresh};
 use crate::reference::{IdentityName, Workspace};
 
 /// More than anybody mends at once. A text that is something else altogether is given up on here.
@@ -133,6 +133,10 @@ impl Checker<'_> {
                 &CONNECTION_INTERVAL,
             ),
             settle: self.duration(&["refresh", "settle"], raw.refresh.settle.as_ref(), &SETTLE),
+            list: match raw.refresh.list {
+                None | Some(RawList::Auto) => List::Auto,
+                Some(RawList::Never) => List::Never,
+            },
         };
         let mut config = Config {
             cloud: known_cloud.unwrap_or_else(Cloud::public),

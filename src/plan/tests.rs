@@ -75,3 +75,11 @@ templates:
     assert_eq!(parts("other"), BTreeSet::from([Part::Fullchain, Part::Key, Part::Ca]));
     assert_eq!(parts("alone"), BTreeSet::from([Part::Bundle]));
 }
+
+#[test]
+fn lists_are_asked_unless_the_user_says_never() {
+    assert_eq!(plan_of("secrets: {a: file:/a}").list, List::Auto);
+    for (text, list) in [("auto", List::Auto), ("never", List::Never)] {
+        assert_eq!(plan_of(&format!("refresh: {{list: {text}}}\nsecrets: {{a: file:/a}}")).list, list);
+    }
+}

@@ -43,7 +43,7 @@ pub(super) fn mix(value: u64) -> u64 {
 }
 
 /// The top 32 bits as a fraction of 1.
-fn fraction(value: u64) -> f64 {
+pub(super) fn fraction(value: u64) -> f64 {
     f64::from(u32::try_from(value >> 32).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
 

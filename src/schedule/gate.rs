@@ -33,6 +33,15 @@ pub enum GateChange {
     },
 }
 
+/// Who comes to a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Visitor {
+    /// An object's entry.
+    Entry(usize),
+    /// A list. It is never a probe: what happens to it may be the list's own trouble, and no object's.
+    List,
+}
+
 #[derive(Debug)]
 pub(super) struct Door {
     gate: Gate,
@@ -40,7 +49,7 @@ pub(super) struct Door {
     pace: Option<Pace>,
     /// How many objects stand behind it.
     behind: usize,
-    in_flight: usize,
+    pub(super) in_flight: usize,
     most_in_flight: usize,
 }
 
@@ -50,13 +59,13 @@ struct Shut {
     until: Instant,
     failures: u32,
     failure: Failure,
-    /// The entry that was turned away last, and its object.
-    by: usize,
-    object: Object,
+    /// Who was turned away last, and its object.
+    by: Visitor,
+    object: Option<Object>,
     /// Whether anybody was told: of one object's failure alone nobody knows yet whose trouble it is.
     told: bool,
-    /// The entry that tries whether it may open.
-    probe: Option<usize>,
+    /// Who tries whether it may open.
+    probe: Option<Visitor>,
 }
 
 /// After throttling: one request per gap, the gap shrinking with every success.
@@ -75,13 +84,9 @@ impl Door {
         Self { gate, shut: None, pace: None, behind: 0, in_flight: 0, most_in_flight: usize::MAX }
     }
 
-    /// One more object stands behind it.
-    pub(super) fn guard(&mut self) {
-        self.behind = self.behind.saturating_add(1);
-    }
-
-    /// Others share the places with it: a host, of which there are several, takes at most so many.
-    pub(super) fn share(&mut self, most: usize) {
+    /// So many objects stand behind it, and a host takes at most so many of them at once.
+    pub(super) fn guard(&mut self, behind: usize, most: usize) {
+        self.behind = behind;
         if matches!(self.gate, Gate::Host(_)) {
             self.most_in_flight = most;
         }
@@ -108,9 +113,17 @@ impl Door {
         self.opens(now).is_some_and(|opens| opens <= now)
     }
 
-    /// Whom it has turned away last, while it is shut.
+    /// Whether a list may pass, which is no probe.
+    pub(super) fn lets_list_pass(&self, now: Instant) -> bool {
+        self.shut.is_none() && self.lets_pass(now)
+    }
+
+    /// Which entry it has turned away last, while it is shut.
     pub(super) fn turned_away_last(&self) -> Option<usize> {
-        self.shut.as_ref().map(|shut| shut.by)
+        match self.shut.as_ref()?.by {
+            Visitor::Entry(number) => Some(number),
+            Visitor::List => None,
+        }
     }
 
     /// Somebody who had passed is back.
@@ -119,20 +132,27 @@ impl Door {
     }
 
     /// Somebody passes; through a shut gate as its probe.
-    pub(super) fn pass(&mut self, entry: usize, now: Instant) {
+    pub(super) fn pass(&mut self, visitor: Visitor, now: Instant) {
         self.in_flight = self.in_flight.saturating_add(1);
         if let Some(shut) = &mut self.shut {
-            shut.probe = Some(entry);
+            shut.probe = Some(visitor);
         }
         if let Some(pace) = &mut self.pace {
             pace.next = later(now, pace.gap);
         }
     }
 
+    /// Who had passed has made so many requests more: they are paid for at the pace that is set.
+    pub(super) fn made_more(&mut self, requests: u32, now: Instant) {
+        if let Some(pace) = &mut self.pace {
+            pace.next = pace.next.max(later(now, pace.gap.saturating_mul(requests)));
+        }
+    }
+
     /// Somebody got through and was answered. Only the probe proves that a shut gate may open: an answer to what was
     /// asked before it shut says nothing of now.
-    pub(super) fn opened(&mut self, entry: usize, now: Instant) -> Option<GateChange> {
-        if self.shut.as_ref().is_some_and(|shut| shut.probe != Some(entry)) {
+    pub(super) fn opened(&mut self, visitor: Visitor, now: Instant) -> Option<GateChange> {
+        if self.shut.as_ref().is_some_and(|shut| shut.probe != Some(visitor)) {
             return None;
         }
         if let Some(pace) = &mut self.pace {
@@ -148,13 +168,15 @@ impl Door {
                 after: now.saturating_duration_since(shut.since),
             });
         }
-        (shut.by != entry).then_some(GateChange::Alone { object: shut.object, failure: shut.failure })
+        // That only a list failed is nobody's trouble who could be told of it.
+        let object = shut.object.filter(|_| shut.by != visitor)?;
+        Some(GateChange::Alone { object, failure: shut.failure })
     }
 
     /// Somebody was turned away here.
     pub(super) fn shut(
         &mut self,
-        (entry, object): (usize, &Object),
+        (visitor, object): (Visitor, Option<&Object>),
         failure: &Failure,
         seed: u64,
         now: Instant,
@@ -162,7 +184,7 @@ impl Door {
         if failure.kind == Kind::Throttled {
             // Those who were on their way when it shut had been sent at the pace of before: of a wave each is one too many,
             // but only who was sent at the new pace says that it is still twice too fast.
-            let was_on_its_way = self.shut.as_ref().is_some_and(|shut| shut.probe != Some(entry));
+            let was_on_its_way = self.shut.as_ref().is_some_and(|shut| shut.probe != Some(visitor));
             let slower = |gap: Duration| if was_on_its_way { gap + FIRST_GAP } else { gap.saturating_mul(2) };
             let gap = self.pace.as_ref().map_or(FIRST_GAP, |pace| slower(pace.gap).min(LONGEST_GAP));
             self.pace = Some(Pace { gap, next: now });
@@ -172,16 +194,16 @@ impl Door {
             // Throttling and denials are said of the host; an outage may be one object's.
             let told = self.behind == 1 || failure.kind != Kind::Outage;
             let (until, why) = (wait(1), failure.clone());
-            let object = object.clone();
+            let object = object.cloned();
             self.shut =
-                Some(Shut { since: now, until, failures: 1, failure: why, by: entry, object, told, probe: None });
+                Some(Shut { since: now, until, failures: 1, failure: why, by: visitor, object, told, probe: None });
             return told.then(|| GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
         };
-        let probes = shut.probe == Some(entry);
+        let probes = shut.probe == Some(visitor);
         if probes {
             shut.probe = None;
             // The same one again may be its own trouble, and it waits by itself: others may try soon.
-            if shut.by != entry {
+            if shut.by != visitor {
                 shut.failures = shut.failures.saturating_add(1);
             }
             shut.until = wait(shut.failures);
@@ -190,17 +212,17 @@ impl Door {
             shut.until = shut.until.max(wait(1));
         }
         if !shut.told {
-            if shut.by == entry {
-                return Some(GateChange::Alone { object: object.clone(), failure: failure.clone() });
+            if shut.by == visitor {
+                return Some(GateChange::Alone { object: object?.clone(), failure: failure.clone() });
             }
             (shut.told, shut.failure) = (true, failure.clone());
-            (shut.by, shut.object) = (entry, object.clone());
+            (shut.by, shut.object) = (visitor, object.cloned());
             return Some(GateChange::Shut { gate: self.gate.clone(), failure: failure.clone() });
         }
         if !probes {
             return None;
         }
-        (shut.by, shut.object) = (entry, object.clone());
+        (shut.by, shut.object) = (visitor, object.cloned());
         let before = std::mem::replace(&mut shut.failure, failure.clone());
         // One outage has many words: who was on his way was cut off, who comes after is refused.
         if before.same_trouble(failure) || (before.kind, failure.kind) == (Kind::Outage, Kind::Outage) {
@@ -210,8 +232,8 @@ impl Door {
     }
 
     /// The probe did not get as far as this gate: the next one may try, behind the gate that did stop it.
-    pub(super) fn learnt_nothing(&mut self, entry: usize, now: Instant) {
-        if let Some(shut) = self.shut.as_mut().filter(|shut| shut.probe == Some(entry)) {
+    pub(super) fn learnt_nothing(&mut self, visitor: Visitor, now: Instant) {
+        if let Some(shut) = self.shut.as_mut().filter(|shut| shut.probe == Some(visitor)) {
             shut.probe = None;
             shut.until = now;
         }

@@ -1,10 +1,15 @@
+mod lists;
+mod plans;
+mod properties;
+
 use std::sync::Arc;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::failure::{Code, Kind};
-use crate::reference::{Collection, IdentityName, ObjectName, VaultHost};
+use crate::failure::{Blame, Code, Failure, Kind};
+use crate::moment::UnixTime;
+use crate::reference::{Collection, IdentityName, ObjectName, VaultHost, VersionId};
 
 const INTERVAL: Duration = Duration::from_mins(15);
 
@@ -28,17 +33,13 @@ fn object(vault: &str, name: usize) -> Object {
 
 fn schedule(objects: impl IntoIterator<Item = Object>, now: Moment) -> Schedule {
     let objects = objects.into_iter().map(|object| (object, INTERVAL)).collect();
-    Schedule::new(
-        &Plan {
-            objects,
-            standbys: BTreeSet::new(),
-            names: BTreeMap::new(),
-            layouts: Arc::default(),
-            hooks: Vec::new(),
-        },
-        1,
-        now,
-    )
+    Schedule::new(&plan(objects), 1, now)
+}
+
+/// A plan of nothing but objects, each with its interval.
+fn plan(objects: BTreeMap<Object, Duration>) -> Plan {
+    let (standbys, list) = (BTreeSet::new(), List::Auto);
+    Plan { objects, standbys, list, names: BTreeMap::new(), layouts: Arc::default(), hooks: Vec::new() }
 }
 
 fn fails(blame: Blame, kind: Kind) -> Failure {
@@ -349,13 +350,7 @@ fn what_stands_by_sleeps_until_it_is_needed() {
     let now = start();
     let standby = object("b", 0);
     let objects = [object("a", 0), standby.clone()].map(|object| (object, INTERVAL)).into();
-    let plan = Plan {
-        objects,
-        standbys: BTreeSet::from([standby.clone()]),
-        names: BTreeMap::new(),
-        layouts: Arc::default(),
-        hooks: Vec::new(),
-    };
+    let plan = Plan { standbys: BTreeSet::from([standby.clone()]), ..plan(objects) };
     let mut schedule = Schedule::new(&plan, 1, now);
     let tickets = schedule.take_due(now.tick);
     assert_eq!(tickets.len(), 1);
@@ -383,7 +378,7 @@ fn what_is_made_anew_follows_its_life_and_never_spins() {
     let now = after(now, Duration::from_mins(45));
     let tickets = schedule.take_due(now.tick);
     schedule.made(&tickets[0], now.tick, now);
-    assert_eq!(schedule.next_wake(now.tick), Some(now.tick + SOONEST_RENEWAL));
+    assert_eq!(schedule.next_wake(now.tick), Some(now.tick + Duration::from_secs(1)));
 }
 
 #[test]

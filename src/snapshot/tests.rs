@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::config::List;
 use crate::extract::Cut;
 use crate::plan::{Content, Wanted};
 use crate::reference::{Object, Reference};
@@ -16,6 +17,7 @@ fn plan(names: &[&str]) -> Plan {
     let mut plan = Plan {
         objects: BTreeMap::new(),
         standbys: BTreeSet::new(),
+        list: List::Auto,
         names: BTreeMap::new(),
         layouts: Arc::default(),
         hooks: Vec::new(),

@@ -24,6 +24,7 @@ const FLOORS: [&[&str]; 5] = [
         "schedule",
         "snapshot",
         "status",
+        "survey",
     ],
     &["azure", "clock", "files", "local", "logs", "process"],
     &["agent"],

@@ -11,13 +11,15 @@ use tokio::time::sleep;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::super::*;
+use crate::config::List;
 use crate::extract::Cut;
 use crate::failure::{Blame, Code, Kind};
 use crate::moment::{Moment, UnixTime};
 use crate::plan::{Content, Wanted};
 use crate::ports::{Change, Fetched, HookError, Published, SinkError};
-use crate::reference::{Collection, ObjectName, Reference, VaultHost};
+use crate::reference::{Collection, ObjectName, Reference, Shelf as VaultShelf, VaultHost};
 use crate::secret::{Part, Secret, SecretValue, Version};
+use crate::survey::Stamp;
 
 pub(super) const INTERVAL: Duration = Duration::from_mins(15);
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
@@ -32,6 +34,8 @@ pub(super) enum Step {
     Gives(&'static str),
     /// The same, but it has expired.
     GivesExpired(&'static str),
+    /// The same, and a list shows that it was changed then.
+    GivesChanged(&'static str, u64),
     Unchanged,
     Fails(Failure),
     Takes(Duration, Box<Step>),
@@ -54,6 +58,13 @@ pub(super) fn times_out() -> Step {
 pub(super) struct Script {
     steps: Mutex<BTreeMap<Object, VecDeque<Step>>>,
     asked: Mutex<Vec<Object>>,
+    /// What each reading of the list shows: names, and when each was changed. Nobody may read it without any.
+    lists: Mutex<VecDeque<Vec<(&'static str, u64)>>>,
+    listed: AtomicUsize,
+}
+
+fn stamp(seconds: u64) -> Stamp {
+    Stamp { updated: UnixTime::from_seconds(seconds).unwrap(), expires: None }
 }
 
 impl Source for Script {
@@ -68,12 +79,23 @@ impl Source for Script {
             match step {
                 Step::Gives(value) => {
                     let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
-                    return Ok(Answer::Fetched(Fetched { secret, expires: None, renew_at: None, hint: None }));
+                    return Ok(Answer::Fetched(Fetched {
+                        secret,
+                        expires: None,
+                        renew_at: None,
+                        stamp: None,
+                        hint: None,
+                    }));
                 }
                 Step::GivesExpired(value) => {
                     let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
                     let expires = UnixTime::from_seconds(1_600_000_000);
-                    return Ok(Answer::Fetched(Fetched { secret, expires, renew_at: None, hint: None }));
+                    return Ok(Answer::Fetched(Fetched { secret, expires, renew_at: None, stamp: None, hint: None }));
+                }
+                Step::GivesChanged(value, at) => {
+                    let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
+                    let stamp = Some(stamp(at));
+                    return Ok(Answer::Fetched(Fetched { secret, expires: None, renew_at: None, stamp, hint: None }));
                 }
                 Step::Unchanged => return Ok(Answer::Unchanged),
                 Step::Fails(failure) => return Err(failure),
@@ -83,6 +105,18 @@ impl Source for Script {
                 }
             }
         }
+    }
+
+    async fn survey(&self, _: &VaultShelf, _: u32) -> Result<Survey, Failure> {
+        self.listed.fetch_add(1, Ordering::SeqCst);
+        let shown = self.lists.lock().unwrap().pop_front();
+        let shown = shown.ok_or(Failure::new(Blame::Object, Kind::Denied, Code::new("ForbiddenByRbac")))?;
+        let mut survey = Survey::default();
+        (survey.pages, survey.is_whole) = (1, true);
+        for (name, at) in shown {
+            survey.show(ObjectName::parse(name).unwrap(), Some(stamp(at)));
+        }
+        Ok(survey)
     }
 }
 
@@ -263,6 +297,7 @@ impl Stage {
         let mut plan = Plan {
             objects: BTreeMap::new(),
             standbys: BTreeSet::new(),
+            list: List::Auto,
             names: BTreeMap::new(),
             layouts: Arc::default(),
             hooks: Vec::new(),
@@ -324,6 +359,15 @@ impl Stage {
     pub(super) fn asked(&self, name: &str) -> usize {
         let object = object(name);
         self.source.asked.lock().unwrap().iter().filter(|asked| **asked == object).count()
+    }
+
+    /// What the next readings of the list show.
+    pub(super) fn lists(&self, lists: impl IntoIterator<Item = Vec<(&'static str, u64)>>) {
+        self.source.lists.lock().unwrap().extend(lists);
+    }
+
+    pub(super) fn listed(&self) -> usize {
+        self.source.listed.load(Ordering::SeqCst)
     }
 
     pub(super) fn lines_with(&self, piece: &str) -> usize {

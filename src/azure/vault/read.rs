@@ -10,6 +10,7 @@ use crate::ports::{Fetched, Hint};
 use crate::public_key::{self, Jwk};
 use crate::reference::VersionId;
 use crate::secret::{Part, Secret, SecretValue, Version};
+use crate::survey::Stamp;
 
 /// A secret bundle; members that are not looked at are skipped, times may be anything.
 #[derive(Deserialize)]
@@ -75,7 +76,18 @@ fn version_in(id: Option<&str>) -> Result<VersionId, Failure> {
 
 /// `exp` informs; the vault serves expired objects, and so do we. A number that is no time is no expiry.
 fn expiry(attributes: &Value) -> Option<UnixTime> {
-    attributes.get("exp").and_then(Value::as_u64).and_then(UnixTime::from_seconds)
+    time(attributes, "exp")
+}
+
+/// What a list shows of an object with these attributes, if it is enabled and says when it was changed.
+pub(super) fn stamp(attributes: &Value) -> Option<Stamp> {
+    let is_enabled = attributes.get("enabled").is_none_or(|enabled| *enabled == Value::Bool(true));
+    let updated = time(attributes, "updated").filter(|_| is_enabled)?;
+    Some(Stamp { updated, expires: expiry(attributes) })
+}
+
+fn time(attributes: &Value, name: &str) -> Option<UnixTime> {
+    attributes.get(name).and_then(Value::as_u64).and_then(UnixTime::from_seconds)
 }
 
 /// A secret.
@@ -87,6 +99,7 @@ pub(super) fn secret(body: &[u8]) -> Result<Fetched, Failure> {
         secret: Secret::plain(Version::Upstream(version.as_str().to_owned()), value),
         expires: expiry(&bundle.attributes),
         renew_at: None,
+        stamp: stamp(&bundle.attributes),
         hint: backs_certificate.then_some(Hint::BacksCertificate),
     })
 }
@@ -96,7 +109,7 @@ pub(super) fn certificate(body: &[u8]) -> Result<Stored, Failure> {
     let mut bundle = Bundle::read(body)?;
     let (value, version) = (bundle.take_value()?, bundle.version()?);
     match certificate::open(&value, bundle.content_type.as_deref()) {
-        Ok(opened) => Ok(Stored::Opened(fetched(opened, &version))),
+        Ok(opened) => Ok(Stored::Opened(fetched(opened, &version, stamp(&bundle.attributes)))),
         Err(why) => {
             let failure = Failure::new(Blame::Object, Kind::Content, Code::new("no-certificate"));
             let closed = failure.because(why.to_string());
@@ -108,13 +121,13 @@ pub(super) fn certificate(body: &[u8]) -> Result<Stored, Failure> {
     }
 }
 
-fn fetched(opened: certificate::Certificate, version: &VersionId) -> Fetched {
+fn fetched(opened: certificate::Certificate, version: &VersionId, stamp: Option<Stamp>) -> Fetched {
     let secret = Secret {
         version: Version::Upstream(version.as_str().to_owned()),
         parts: opened.parts,
         missing: opened.missing.into_iter().map(|(part, why)| (part, why.to_string())).collect(),
     };
-    Fetched { secret, expires: Some(opened.not_after), renew_at: None, hint: None }
+    Fetched { secret, expires: Some(opened.not_after), renew_at: None, stamp, hint: None }
 }
 
 /// What the service converted, with the container that it converted: that one is `pfx`, and readable by others.
@@ -140,6 +153,7 @@ pub(super) fn key(body: &[u8]) -> Result<Fetched, Failure> {
         secret: Secret::plain(Version::Upstream(version.as_str().to_owned()), value),
         expires: expiry(&bundle.attributes),
         renew_at: None,
+        stamp: stamp(&bundle.attributes),
         hint: None,
     })
 }

@@ -1,6 +1,10 @@
 use super::*;
 use proptest::prelude::*;
 
+fn next(now: UnixTime, interval: Duration, expires: Option<UnixTime>, seed: u64) -> UnixTime {
+    now.after(wait(now, interval, expires, seed))
+}
+
 fn at(seconds: u64) -> UnixTime {
     UnixTime::from_seconds(seconds).unwrap()
 }

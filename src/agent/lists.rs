@@ -1,0 +1,52 @@
+//! What the loop does with a list that was read in place of objects: for those that it proves unchanged, the same as if
+//! each had been asked for and was.
+
+use super::Agent;
+use crate::failure::{Blame, Failure, Kind};
+use crate::ports::Source;
+use crate::reference::Shelf;
+use crate::schedule::SurveyTicket;
+use crate::survey::Survey;
+
+impl<S: Source> Agent<S> {
+    pub(super) fn was_surveyed(&mut self, ticket: &SurveyTicket, result: &Result<Survey, Failure>) {
+        let now = (self.clock)();
+        let surveyed = self.schedule.surveyed(ticket, result, now);
+        for object in &surveyed.unchanged {
+            // Whatever was wrong with its content would have kept it from being proven.
+            self.stays(object, now);
+        }
+        match result {
+            Ok(survey) => tracing::debug!(
+                pages = survey.pages,
+                unchanged = surveyed.unchanged.len(),
+                "the list {} shows {} objects unchanged, in {} pages",
+                what(ticket.shelf()),
+                surveyed.unchanged.len(),
+                survey.pages
+            ),
+            Err(failure) => tell_not_listed(ticket.shelf(), failure),
+        }
+        self.tell_gates(surveyed.changes);
+    }
+}
+
+/// A list that cannot be had takes nothing from anybody: it is no warning. What a gate is to blame for, the gate tells.
+fn tell_not_listed(shelf: &Shelf, failure: &Failure) {
+    let list = what(shelf);
+    match (failure.blame, failure.kind) {
+        (Blame::Object, Kind::Denied) => tracing::info!(
+            code = %failure.code,
+            "identity '{}' may not read the list {list}, so each object is asked for by itself; let it, to save requests, \
+             or write 'refresh: {{list: never}}'", shelf.identity
+        ),
+        (Blame::Object, _) => {
+            tracing::info!(code = %failure.code, "the list {list} cannot be read, so each object is asked for by itself: {failure}");
+        }
+        (Blame::Host | Blame::Identity, _) => tracing::debug!("the list {list} cannot be read: {failure}"),
+    }
+}
+
+fn what(shelf: &Shelf) -> String {
+    format!("https://{}/{}", shelf.vault, shelf.collection.segment())
+}

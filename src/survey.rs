@@ -1,0 +1,170 @@
+//! What a vault's list proves, and whether it costs fewer requests than asking for each object by itself.
+//!
+//! A list tells when each object was last changed, in whole seconds, 25 to a page, and no value. An object that was changed
+//! when its value was read, and not since, need not be asked for. Everything else (changed, new, disabled, not listed, or
+//! listed in words that make no sense) is, so that its own answer says what is the matter with it.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Blame, Failure, Kind};
+use crate::moment::{UnixTime, later};
+use crate::reference::ObjectName;
+
+/// So long after a change another one cannot bear the same time: times are whole seconds, rounded up at most by one.
+const SETTLED: Duration = Duration::from_secs(2);
+/// Whatever lists say, a value is read again after so long at the latest, and two thirds of it at the earliest, so that
+/// not all are read again in one cycle.
+const READ_AGAIN: Duration = Duration::from_hours(12);
+/// What was learnt of a list is believed for so long.
+const BELIEVED: Duration = Duration::from_hours(24);
+/// A list that saves nothing so often in a row is left alone.
+const MOST_IN_VAIN: u32 = 3;
+
+/// What a list shows of an object that is enabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// When it was last changed, by the service's clock.
+    pub updated: UnixTime,
+    /// Its `exp`, if that is a time.
+    pub expires: Option<UnixTime>,
+}
+
+impl Stamp {
+    /// Whether a change after `now`, which is when the value was read by the service's clock, would show.
+    pub fn is_settled(&self, now: UnixTime) -> bool {
+        now.since(self.updated) >= SETTLED
+    }
+}
+
+/// A list, as far as it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Survey {
+    /// How many requests it took.
+    pub pages: u32,
+    /// Whether it was read to its end.
+    pub is_whole: bool,
+    shown: BTreeMap<ObjectName, Option<Stamp>>,
+}
+
+impl Survey {
+    /// The list shows an object; without a stamp where that says nothing of its value. A list that contradicts itself, as
+    /// one may that is changed while it is read, says nothing either.
+    pub fn show(&mut self, name: ObjectName, stamp: Option<Stamp>) {
+        match self.shown.entry(name) {
+            Entry::Vacant(vacant) => drop(vacant.insert(stamp)),
+            Entry::Occupied(mut before) if *before.get() != stamp => drop(before.insert(None)),
+            Entry::Occupied(_) => {}
+        }
+    }
+
+    /// What it shows of an object, if that is worth anything.
+    pub fn stamp(&self, name: &ObjectName) -> Option<Stamp> {
+        self.shown.get(name).copied().flatten()
+    }
+}
+
+/// What has to be shown of an object for its value to be the one that was read.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    stamp: Stamp,
+    /// When the value that was read stops being good, which for a certificate is no attribute.
+    pub expires: Option<UnixTime>,
+    until: Instant,
+}
+
+impl Known {
+    /// The value was read now. `chance`, from 0 to 1, spreads those that were read together over when they are read again.
+    pub fn new(stamp: Stamp, expires: Option<UnixTime>, now: Instant, chance: f64) -> Self {
+        Self { stamp, expires, until: later(now, READ_AGAIN.mul_f64((2.0 + chance.clamp(0.0, 1.0)) / 3.0)) }
+    }
+
+    /// Whether a list may still prove it.
+    pub fn lasts(&self, now: Instant) -> bool {
+        now < self.until
+    }
+
+    /// Whether the list proves that the value is what it was.
+    pub fn is_proven(&self, name: &ObjectName, survey: &Survey) -> bool {
+        survey.stamp(name) == Some(self.stamp)
+    }
+}
+
+/// What was learnt of one list: how long it is, and whether it is any use.
+#[derive(Debug, Clone, Default)]
+pub struct Lore {
+    length: Length,
+    /// How often in a row it cost more than it saved.
+    in_vain: u32,
+    left_alone_until: Option<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+enum Length {
+    #[default]
+    Unknown,
+    Pages {
+        count: u32,
+        since: Instant,
+    },
+    /// It was not read further.
+    MoreThan {
+        pages: u32,
+        since: Instant,
+    },
+}
+
+impl Lore {
+    /// How many pages the list may have, to cost less than the GETs of so many objects that it may prove; none when it
+    /// cannot, as far as is known. What is known may be outdated: a day later it is tried once more, and so it is when far
+    /// more objects than before would gain by it.
+    pub fn most_pages(&self, provable: usize, now: Instant) -> Option<u32> {
+        let affordable = u32::try_from(provable).unwrap_or(u32::MAX).saturating_sub(1);
+        let is_old = |since: Instant| now.saturating_duration_since(since) >= BELIEVED;
+        let may_pay = match self.length {
+            Length::Unknown => true,
+            Length::Pages { count, since } => count <= affordable || is_old(since),
+            Length::MoreThan { pages, since } => affordable > pages.saturating_mul(2) || is_old(since),
+        };
+        let is_left_alone = self.left_alone_until.is_some_and(|until| now < until);
+        (affordable > 0 && may_pay && !is_left_alone).then_some(affordable)
+    }
+
+    /// The list was read, and proved so many objects unchanged.
+    pub fn read(&mut self, survey: &Survey, proven: usize, now: Instant) {
+        let (pages, since) = (survey.pages, now);
+        self.length =
+            if survey.is_whole { Length::Pages { count: pages, since } } else { Length::MoreThan { pages, since } };
+        if survey.is_whole && u64::from(pages) >= u64::try_from(proven).unwrap_or(u64::MAX) {
+            self.in_vain(now);
+        } else {
+            self.in_vain = 0;
+        }
+    }
+
+    /// The list could not be read. That nobody could sign in is not its fault.
+    pub fn failed(&mut self, failure: &Failure, now: Instant) {
+        match (failure.blame, failure.kind) {
+            (Blame::Identity, _) => {}
+            (Blame::Object, Kind::Denied) => self.left_alone_until = Some(later(now, BELIEVED)),
+            _ => self.in_vain(now),
+        }
+    }
+
+    /// Somebody wants a look at everything as if for the first time: grants may have been given meanwhile.
+    pub fn forget(&mut self) {
+        *self = Self { length: self.length, ..Self::default() };
+    }
+
+    fn in_vain(&mut self, now: Instant) {
+        self.in_vain = self.in_vain.saturating_add(1);
+        if self.in_vain >= MOST_IN_VAIN {
+            self.in_vain = 0;
+            self.left_alone_until = Some(later(now, BELIEVED));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
