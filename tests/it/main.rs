@@ -20,6 +20,7 @@ mod hostile;
 mod identities;
 mod ids;
 mod leak;
+mod lists;
 mod network;
 mod outages;
 mod rotation;

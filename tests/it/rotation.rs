@@ -32,12 +32,13 @@ fn pair(refresh: &str) -> (World, Running) {
     (world, agent)
 }
 
-/// Waits until the agent has asked for it so many times more and has been answered.
+/// Waits until the agent has looked at it so many times more, be it in the list, and has been answered.
 #[track_caller]
 fn asked(world: &World, name: &str, times: usize) {
     let path = format!("/secrets/{name}");
+    let looks = [path.as_str(), "/secrets"];
     let answered = |log: &[keyferry_emulator::Logged]| {
-        log.iter().filter(|request| request.bearer && request.path.trim_end_matches('/') == path).count()
+        log.iter().filter(|request| request.bearer && looks.contains(&request.path.trim_end_matches('/'))).count()
     };
     let before = answered(&world.emulator.requests());
     let enough = world.emulator.wait_until(SOON, |log| answered(log) >= before + times);
