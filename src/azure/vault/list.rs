@@ -32,8 +32,10 @@ impl Page {
 
     /// Adds what it shows. An entry without a name of ours shows nothing.
     pub(super) fn show(&self, collection: Collection, survey: &mut Survey) {
+        // What identifies a key is called so in lists, too.
+        let id = if collection == Collection::Key { "kid" } else { "id" };
         for entry in self.value.iter().take(PAGE) {
-            if let Some(name) = entry.get("id").and_then(Value::as_str).and_then(|id| name_in(id, collection)) {
+            if let Some(name) = entry.get(id).and_then(Value::as_str).and_then(|id| name_in(id, collection)) {
                 survey.show(name, entry.get("attributes").and_then(read::stamp));
             }
         }

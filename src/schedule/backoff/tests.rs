@@ -16,6 +16,31 @@ fn delays_double_up_to_their_longest() {
     }
 }
 
+const KINDS: [Kind; 7] =
+    [Kind::Outage, Kind::Throttled, Kind::Denied, Kind::Missing, Kind::Disabled, Kind::Content, Kind::Misconfigured];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    /// Each wait is longer than the one before until the longest is reached, and then no shorter than that but for its
+    /// spread, for ever.
+    #[test]
+    fn delays_grow_and_stay_bounded(
+        kind in 0..KINDS.len(), blame in 0..3usize, failures in 1u32..40, seed in any::<u64>(), who in any::<usize>(),
+    ) {
+        let failure = failure([Blame::Object, Blame::Host, Blame::Identity][blame], KINDS[kind], None);
+        let (first, longest) = bounds(&failure);
+        let [now, then] = [failures, failures + 1].map(|failures| delay(&failure, failures, seed, who));
+        prop_assert!(now >= first.mul_f64(0.79) && now <= longest.mul_f64(1.21), "{now:?}");
+        if now < longest.mul_f64(0.79) {
+            prop_assert!(then > now, "{now:?}, then {then:?}");
+        } else {
+            prop_assert!(then >= longest.mul_f64(0.79), "{now:?}, then {then:?}");
+        }
+        prop_assert!(delay(&failure, u32::MAX, seed, who) >= longest.mul_f64(0.79));
+    }
+}
+
 #[test]
 fn a_round_second_is_spread_too() {
     let outage = failure(Blame::Host, Kind::Outage, None);

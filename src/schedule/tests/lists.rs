@@ -89,6 +89,51 @@ fn one_list_stands_for_all_that_are_due_together() {
 }
 
 #[test]
+fn a_day_costs_little_more_than_the_cheaper_of_the_two() {
+    for (wanted, in_vault) in [
+        (1, 1),
+        (2, 2),
+        (2, 26),
+        (3, 1_000),
+        (20, 480),
+        (20, 500),
+        (40, 1_000),
+        (41, 1_000),
+        (100, 100),
+        (100, 1_000),
+        (250, 10_000),
+    ] {
+        let pages = u32::try_from(usize::div_ceil(in_vault, 25)).unwrap();
+        let (mut schedule, mut now) = read_once(wanted);
+        let end = now.tick + Duration::from_hours(24);
+        let (mut requests, mut cycles) = (0, 0);
+        while now.tick < end {
+            cycles += 1;
+            for ticket in schedule.take_surveys(now.tick) {
+                // Of a list that is cut, nothing that is wanted was on its first pages.
+                let is_whole = pages <= ticket.most_pages();
+                requests += usize::try_from(pages.min(ticket.most_pages())).unwrap();
+                let list = if is_whole {
+                    shows(pages, all(wanted).map(|object| (object, CHANGED)))
+                } else {
+                    cut(ticket.most_pages(), [])
+                };
+                schedule.surveyed(&ticket, &Ok(list), now);
+            }
+            requests += fetch(&mut schedule, now);
+            now = next(&schedule, now);
+        }
+        let cheaper = cycles * wanted.min(pages as usize);
+        // The values once or twice, and one list in vain.
+        let most = cheaper + 3 * wanted;
+        assert!(
+            cycles <= 98 && (cheaper..=most).contains(&requests),
+            "{wanted} of {in_vault}: {requests}, not {cheaper}"
+        );
+    }
+}
+
+#[test]
 fn what_a_list_does_not_prove_is_asked_for() {
     let (mut schedule, slot) = read_once(5);
     let ticket = one(&mut schedule, slot);

@@ -179,6 +179,16 @@ impl Stage {
         self.now = after(self.now, elapsed);
     }
 
+    /// Nobody wakes up for nothing.
+    fn wake(&mut self) {
+        if let Some(wake) = self.schedule.next_wake(self.now.tick) {
+            let before = self.tickets.len() + self.lists.len();
+            self.to(wake);
+            self.turn();
+            assert!(self.tickets.len() + self.lists.len() > before);
+        }
+    }
+
     fn answer(&mut self, ticket: &Ticket, how: &How) {
         let now = self.now;
         self.seen.insert(ticket.object().clone(), now.tick);
@@ -218,7 +228,7 @@ impl Stage {
     fn act(&mut self, op: Op) {
         match op {
             Op::Wait(millis) => self.to(self.now.tick + Duration::from_millis(millis)),
-            Op::Wake => self.schedule.next_wake(self.now.tick).into_iter().for_each(|wake| self.to(wake)),
+            Op::Wake => self.wake(),
             Op::Answer(which, how) => {
                 if which < self.tickets.len() {
                     let ticket = self.tickets.swap_remove(which);

@@ -2,6 +2,7 @@
 
 mod authority;
 mod keys;
+mod lists;
 mod rotation;
 mod tls;
 mod trouble;

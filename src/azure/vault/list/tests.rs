@@ -132,7 +132,9 @@ fn entries_are_read_as_far_as_they_make_sense() {
     ] {
         assert_eq!(stamp_of(id, good).is_some(), is_ours, "{id}");
     }
-    assert!(shown(&entry("https://a.vault.azure.net/keys/n", good), Collection::Key).stamp(&name).is_some());
+    let key = format!(r#"{{"kid":"https://a.vault.azure.net/keys/n","attributes":{good}}}"#);
+    assert!(shown(&key, Collection::Key).stamp(&name).is_some());
+    assert!(shown(&entry("https://a.vault.azure.net/keys/n", good), Collection::Key).stamp(&name).is_none());
     for nonsense in ["null", "7", "[]", "\"n\"", "{}", r#"{"id":5}"#, r#"{"id":null,"attributes":{"updated":2}}"#] {
         assert_eq!(shown(nonsense, Collection::Secret), Survey::default(), "{nonsense}");
     }
