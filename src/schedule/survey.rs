@@ -111,12 +111,13 @@ impl Schedule {
         let (mut unchanged, mut proven) = (Vec::new(), 0);
         for &number in &ticket.entries {
             let Some(entry) = self.entries.get_mut(&number) else { continue };
-            let again = entry.land();
+            // Whoever wanted it fresh meanwhile has taken from it what a list could prove.
+            entry.land();
             let known = entry
                 .known
                 .filter(|known| Shelf::of(&entry.object).is_some_and(|(_, name)| known.is_proven(name, survey)));
             proven += usize::from(known.is_some());
-            let Some(known) = known.filter(|_| !again) else {
+            let Some(known) = known else {
                 entry.known = None;
                 self.set_due(number, Some(now.tick));
                 continue;
@@ -141,7 +142,8 @@ impl Schedule {
     fn was_not_read(&mut self, ticket: &SurveyTicket, failure: &Failure, now: Moment) -> Surveyed {
         for &number in &ticket.entries {
             let Some(entry) = self.entries.get_mut(&number) else { continue };
-            if entry.land() || failure.blame == Blame::Object {
+            entry.land();
+            if failure.blame == Blame::Object {
                 entry.known = None;
             }
             self.set_due(number, Some(now.tick));

@@ -405,6 +405,19 @@ fn a_wish_for_freshness_does_not_send_the_same_one_to_a_shut_gate_again() {
 }
 
 #[test]
+fn one_object_that_is_turned_away_and_then_answered_is_no_news_at_all() {
+    let now = start();
+    let mut schedule = schedule((0..2).map(|name| object("a", name)), now);
+    let tickets = schedule.take_due(now.tick);
+    assert_eq!(schedule.succeeded(&tickets[1], None, now), []);
+    assert_eq!(schedule.failed(&tickets[0], &fails(Blame::Host, Kind::Outage), now), []);
+    let later = after(now, Duration::from_secs(2));
+    let [probe] = &schedule.take_due(later.tick)[..] else { panic!("one probe") };
+    assert_eq!(probe.object(), &object("a", 0));
+    assert_eq!(schedule.succeeded(probe, None, later), []);
+}
+
+#[test]
 fn one_object_that_is_turned_away_alone_is_no_news_of_its_host() {
     let now = start();
     let mut schedule = schedule((0..3).map(|name| object("a", name)), now);

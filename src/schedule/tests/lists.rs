@@ -322,6 +322,19 @@ fn a_wish_for_freshness_outlives_a_list_that_is_under_way() {
 }
 
 #[test]
+fn what_was_in_flight_when_somebody_wanted_it_fresh_is_asked_for_again_and_not_listed() {
+    let now = start();
+    let mut schedule = schedule(all(3), now);
+    let tickets = schedule.take_due(now.tick);
+    schedule.refresh_now(now.tick);
+    for ticket in &tickets {
+        schedule.came(ticket, (None, Some(stamp(CHANGED))), now);
+    }
+    assert!(schedule.take_surveys(now.tick).is_empty(), "what came may be older than the wish");
+    assert_eq!(fetch(&mut schedule, now), 3);
+}
+
+#[test]
 fn the_end_of_a_value_pulls_it_forward_though_a_list_proved_it() {
     let now = start();
     let mut schedule = schedule(all(3), now);

@@ -172,6 +172,21 @@ fn standbys_change_their_part() {
 }
 
 #[test]
+fn an_outage_is_told_at_once_where_nobody_else_stands() {
+    let now = start();
+    for (behind, told) in [(1, 1), (2, 0)] {
+        let mut schedule = schedule((0..3).map(|name| object("a", name)), now);
+        for ticket in schedule.take_due(now.tick) {
+            schedule.succeeded(&ticket, None, now);
+        }
+        // Whose trouble it is depends on who stands there now.
+        schedule.replan(&of((5..5 + behind).map(|name| object("a", name))), now);
+        let ticket = schedule_one(&mut schedule, now);
+        assert_eq!(schedule.failed(&ticket, &fails(Blame::Host, Kind::Outage), now).len(), told);
+    }
+}
+
+#[test]
 fn places_are_shared_as_the_hosts_of_the_present_plan_want() {
     let now = start();
     let mut schedule = schedule((0..200).map(|name| object("a", name)), now);
