@@ -65,7 +65,8 @@ pub enum Command {
         #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
         timeout: Option<Duration>,
     },
-    /// Publish everything, and keep it fresh until SIGTERM; SIGHUP refreshes now: for a sidecar
+    /// Publish everything, and keep it fresh until SIGTERM; SIGHUP reads the configuration again and refreshes now:
+    /// for a sidecar
     Run,
     /// Write one value to standard output, without a newline
     Get {

@@ -28,7 +28,12 @@ pub enum Content {
         part: Part,
     },
     /// What is made of several.
-    Rendered(Arc<Recipe>),
+    Rendered {
+        /// How it is made.
+        recipe: Arc<Recipe>,
+        /// The file's mode.
+        mode: u32,
+    },
 }
 
 /// Everything that is to be done.
@@ -53,7 +58,7 @@ impl Content {
     pub fn secrets(&self) -> impl Iterator<Item = &SecretName> {
         let (one, several) = match self {
             Self::Secret { secret, .. } => (Some(secret), None),
-            Self::Rendered(recipe) => (None, Some(recipe.secrets())),
+            Self::Rendered { recipe, .. } => (None, Some(recipe.secrets())),
         };
         one.into_iter().chain(several.into_iter().flatten())
     }
@@ -105,7 +110,9 @@ pub fn plan(config: &Config) -> Plan {
             files.into_iter().map(move |(part, path)| (path, Content::Secret { secret: secret.clone(), part }))
         };
         let rendered = directory.rendered.iter();
-        let rendered = rendered.map(|(path, file)| (path.clone(), Content::Rendered(Arc::clone(&file.recipe))));
+        let rendered = rendered.map(|(path, file)| {
+            (path.clone(), Content::Rendered { recipe: Arc::clone(&file.recipe), mode: file.mode })
+        });
         (directory.dir.clone(), directory.include.iter().flat_map(files).chain(rendered).collect())
     };
     let layouts = Arc::new(config.files.iter().map(layout).collect());

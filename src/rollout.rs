@@ -34,6 +34,11 @@ impl Rollout {
         Self { settle, snapshot: None, targets: vec![Target::default(); sinks] }
     }
 
+    /// How long changes wait from now on.
+    pub fn settle(&mut self, settle: Duration) {
+        self.settle = settle;
+    }
+
     /// There is a new whole. One that arrives while another still settles replaces it, and does not wait anew.
     pub fn offer(&mut self, snapshot: Arc<Snapshot>, now: Instant) {
         let wait = if self.snapshot.is_none() { Duration::ZERO } else { self.settle };

@@ -64,12 +64,21 @@ impl Snapshot {
         let Some(layout) = self.layouts.get(dir) else { return BTreeMap::new() };
         let file = |path: &Path, content: &Content| match content {
             Content::Secret { secret, part } => match self.secrets.get(secret) {
-                Some(value) => value.part(*part).map(FileContent::Bytes),
+                // A part that the last good value was not cut into yet: the plan is newer.
+                Some(value) => Some(value.part(*part).map_or(FileContent::AsItIs, FileContent::Bytes)),
                 None => self.unknown.contains(secret).then_some(FileContent::AsItIs),
             },
-            Content::Rendered(_) => self.rendered.get(&dir.join(path))?.made.as_content(),
+            Content::Rendered { .. } => self.rendered.get(&dir.join(path))?.made.as_content(),
         };
         layout.iter().filter_map(|(path, content)| Some((path.as_path(), file(path, content)?))).collect()
+    }
+
+    /// The files of the directory that have a mode of their own.
+    pub fn narrower(&self, dir: &Path) -> impl Iterator<Item = (&Path, u32)> {
+        self.layouts.get(dir).into_iter().flatten().filter_map(|(path, content)| match content {
+            Content::Rendered { mode, .. } => Some((path.as_path(), *mode)),
+            Content::Secret { .. } => None,
+        })
     }
 
     /// The files that could not be made, and why.
@@ -93,7 +102,11 @@ enum Held {
 
 /// The last good value of every name. Nothing ever takes a good value away but another one, and the user's own word.
 #[derive(Debug, Default)]
-pub struct Holdings(BTreeMap<SecretName, Held>);
+pub struct Holdings {
+    held: BTreeMap<SecretName, Held>,
+    /// Whose source is another one, of which nothing has been heard yet; what is held is the old one's.
+    awaited: BTreeSet<SecretName>,
+}
 
 impl Holdings {
     /// A value came. Tells whether that moves anything.
@@ -101,14 +114,14 @@ impl Holdings {
         let moves = self.value(name).is_none_or(|held| !held.same_content(&secret));
         if moves {
             let edition = self.edition(name).saturating_add(1);
-            self.0.insert(name.clone(), Held::Value(Arc::new(secret), edition));
+            self.held.insert(name.clone(), Held::Value(Arc::new(secret), edition));
         }
-        moves
+        self.awaited.remove(name) || moves
     }
 
     /// How many different values the name has had: what tells two of them apart where the source has no versions.
     pub fn edition(&self, name: &SecretName) -> u64 {
-        match self.0.get(name) {
+        match self.held.get(name) {
             Some(Held::Value(_, edition) | Held::Revoked(edition)) => *edition,
             _ => 0,
         }
@@ -116,34 +129,49 @@ impl Holdings {
 
     /// The user wants no value of it any more, not even an earlier run's. Tells whether that moves anything.
     pub fn revoke(&mut self, name: &SecretName) -> bool {
-        let moves = matches!(self.0.get(name), Some(Held::Value(..) | Held::Unknown));
+        let moves = matches!(self.held.get(name), Some(Held::Value(..) | Held::Unknown));
         if moves {
-            self.0.insert(name.clone(), Held::Revoked(self.edition(name)));
+            self.held.insert(name.clone(), Held::Revoked(self.edition(name)));
         }
-        moves
+        self.awaited.remove(name) || moves
     }
 
     /// The source says that the name is not there. Tells whether that moves anything.
     pub fn absent(&mut self, name: &SecretName) -> bool {
-        let moves = matches!(self.0.get(name), None | Some(Held::Unknown));
+        let moves = matches!(self.held.get(name), None | Some(Held::Unknown));
         if moves {
-            self.0.insert(name.clone(), Held::Absent);
+            self.held.insert(name.clone(), Held::Absent);
         }
-        moves
+        self.awaited.remove(name) || moves
     }
 
     /// An attempt failed. Tells whether that moves anything.
     pub fn failed(&mut self, name: &SecretName) -> bool {
-        let moves = !self.0.contains_key(name);
+        let moves = !self.held.contains_key(name);
         if moves {
-            self.0.insert(name.clone(), Held::Unknown);
+            self.held.insert(name.clone(), Held::Unknown);
         }
-        moves
+        self.awaited.remove(name) || moves
+    }
+
+    /// The name's source is another one: until something has been heard of it, no new whole is made.
+    pub fn expect(&mut self, name: &SecretName) {
+        self.awaited.insert(name.clone());
+    }
+
+    /// Forgets all other names.
+    pub fn retain(&mut self, is_wanted: impl Fn(&SecretName) -> bool) {
+        self.held.retain(|name, _| is_wanted(name));
+        self.awaited.retain(is_wanted);
+    }
+
+    fn has_been_heard_of(&self, name: &SecretName) -> bool {
+        self.held.contains_key(name) && !self.awaited.contains(name)
     }
 
     /// The last good value.
     pub fn value(&self, name: &SecretName) -> Option<&Arc<Secret>> {
-        match self.0.get(name) {
+        match self.held.get(name) {
             Some(Held::Value(secret, _)) => Some(secret),
             _ => None,
         }
@@ -153,7 +181,7 @@ impl Holdings {
 /// What merging found.
 #[derive(Debug)]
 pub enum Merged {
-    /// There is no first whole yet: some name has not been heard of at all.
+    /// There is no first whole of this plan yet: some name has not been heard of at all.
     Incomplete,
     /// Nothing moved.
     Unchanged,
@@ -166,16 +194,20 @@ pub enum Merged {
     },
 }
 
-/// Makes the next whole of what is held. Only the first one waits until everybody has been heard of, for better or
+/// Makes the next whole of what is held. The first one of a plan waits until everybody has been heard of, for better or
 /// worse; later, one name's trouble holds nobody back.
 pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> Merged {
-    if previous.is_none() && !plan.names.keys().all(|name| holdings.0.contains_key(name)) {
+    if !plan.names.keys().all(|name| holdings.has_been_heard_of(name)) {
         return Merged::Incomplete;
     }
     let value = |name: &SecretName| holdings.value(name).map(|secret| (name.clone(), Arc::clone(secret)));
     let secrets: BTreeMap<_, _> = plan.names.keys().filter_map(value).collect();
-    let unknown: BTreeSet<_> =
-        plan.names.keys().filter(|name| matches!(holdings.0.get(*name), None | Some(Held::Unknown))).cloned().collect();
+    let unknown: BTreeSet<_> = plan
+        .names
+        .keys()
+        .filter(|name| matches!(holdings.held.get(*name), None | Some(Held::Unknown)))
+        .cloned()
+        .collect();
     let generation = previous.map_or(Generation(1), |previous| previous.generation.next());
     let (layouts, rendered) = (Arc::clone(&plan.layouts), BTreeMap::new());
     let mut next = Snapshot { generation, secrets, unknown, layouts, rendered };

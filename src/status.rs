@@ -2,19 +2,31 @@
 //!
 //! Readiness is computed when asked: nothing wakes up for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use crate::config::Stale;
 use crate::failure::Failure;
 use crate::moment::UnixTime;
-use crate::plan::Plan;
+use crate::plan::{Plan, Wanted};
 use crate::ports::{Hint, HookError, SinkError};
 use crate::reference::{Reference, SecretName};
 use crate::render;
 use crate::secret::Version;
 use crate::snapshot::Snapshot;
+
+/// Whether applications may be served.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Every required secret has been published, and nobody has asked for more.
+    Ready,
+    /// These have no value yet; where there are none, they have yet to be published.
+    Waiting(Vec<SecretName>),
+    /// These have not been confirmed for long, and `stale.failReadiness` is set.
+    Stale(Vec<SecretName>),
+}
 
 /// One consistent look at the agent.
 #[derive(Debug, Clone)]
@@ -34,6 +46,13 @@ pub struct Status {
     pub sinks: BTreeMap<String, SinkStatus>,
     /// Of every hook, in the order of the configuration: two may have one name.
     pub hooks: Vec<HookStatus>,
+    /// Whether every required secret has been published once. A later outage of a vault takes no application out of
+    /// service.
+    pub ready: bool,
+    /// When this run began.
+    pub began: UnixTime,
+    /// When a value counts as stale.
+    pub stale: Stale,
 }
 
 /// What is known of one name.
@@ -61,6 +80,8 @@ pub struct NameStatus {
     pub refused: Option<Instant>,
     /// Whether that has lasted so long that it is no accident.
     pub revoked: bool,
+    /// Whether it was said that its value is stale.
+    pub stale: bool,
     /// What whoever asked for it should know.
     pub hint: Option<Hint>,
 }
@@ -104,31 +125,81 @@ pub struct HookStatus {
     pub failure: Option<HookError>,
 }
 
+impl NameStatus {
+    fn new(wanted: &Wanted) -> Self {
+        Self {
+            reference: wanted.reference.clone(),
+            required: wanted.required,
+            origin: Origin::None,
+            version: None,
+            checked: None,
+            expires: None,
+            next: None,
+            failure: None,
+            standby_failure: None,
+            refused: None,
+            revoked: false,
+            stale: false,
+            hint: None,
+        }
+    }
+
+    /// Whether there is a value.
+    pub fn has_value(&self) -> bool {
+        matches!(self.origin, Origin::Adopted | Origin::Fetched | Origin::Standby)
+    }
+}
+
 impl Status {
     /// Nothing is known yet.
-    pub fn new(plan: &Plan, sinks: impl Iterator<Item = String>, hooks: impl Iterator<Item = String>) -> Self {
-        let name = |(name, wanted): (&SecretName, &crate::plan::Wanted)| {
-            let status = NameStatus {
-                reference: wanted.reference.clone(),
-                required: wanted.required,
-                origin: Origin::None,
-                version: None,
-                checked: None,
-                expires: None,
-                next: None,
-                failure: None,
-                standby_failure: None,
-                refused: None,
-                revoked: false,
-                hint: None,
+    pub fn new(
+        plan: &Plan,
+        sinks: impl Iterator<Item = String>,
+        hooks: impl Iterator<Item = String>,
+        (began, stale): (UnixTime, Stale),
+    ) -> Self {
+        Self {
+            names: plan.names.iter().map(|(name, wanted)| (name.clone(), NameStatus::new(wanted))).collect(),
+            sinks: sinks.map(|sink| (sink, SinkStatus::default())).collect(),
+            hooks: hooks.map(|name| HookStatus { name, told: None, failure: None }).collect(),
+            ready: false,
+            began,
+            stale,
+        }
+    }
+
+    /// For how long nobody has confirmed the value of a name; none if that is not long, or there is no value.
+    pub fn stale_for(&self, status: &NameStatus, now: UnixTime) -> Option<Duration> {
+        let unconfirmed = now.since(status.checked.unwrap_or(self.began));
+        (status.has_value() && unconfirmed >= self.stale.after).then_some(unconfirmed)
+    }
+
+    /// There is another plan. What is known of names stays, but of those that come from elsewhere now nothing but the
+    /// value that they still have.
+    pub fn replan(&mut self, plan: &Plan, changed: &BTreeSet<SecretName>) {
+        let mut before = std::mem::take(&mut self.names);
+        let name = |(name, wanted): (&SecretName, &Wanted)| {
+            let fresh = NameStatus::new(wanted);
+            let status = match before.remove(name) {
+                Some(NameStatus { origin, version, expires, .. }) if changed.contains(name) => {
+                    NameStatus { origin, version, expires, ..fresh }
+                }
+                Some(known) => NameStatus { reference: fresh.reference, required: fresh.required, ..known },
+                None => fresh,
             };
             (name.clone(), status)
         };
-        Self {
-            names: plan.names.iter().map(name).collect(),
-            sinks: sinks.map(|sink| (sink, SinkStatus::default())).collect(),
-            hooks: hooks.map(|name| HookStatus { name, told: None, failure: None }).collect(),
-        }
+        self.names = plan.names.iter().map(name).collect();
+    }
+
+    /// Whether every sink shows the snapshot.
+    fn is_shown(&self, snapshot: &Snapshot) -> bool {
+        self.sinks.values().all(|sink| sink.shows == Some(snapshot.generation))
+    }
+
+    /// Whether every required secret has a value, be it an earlier run's, and every sink shows the snapshot.
+    pub fn is_complete(&self, snapshot: &Snapshot) -> bool {
+        self.is_shown(snapshot) && self.lacking().next().is_none()
     }
 
     /// The required names that have no value, and why.
@@ -145,9 +216,17 @@ impl Status {
 }
 
 impl View {
-    /// Whether every required secret has a value, be it an earlier run's, and every sink shows the present snapshot.
-    pub fn is_complete(&self) -> bool {
-        self.is_published() && self.status.lacking().next().is_none()
+    /// Whether applications may be served now.
+    pub fn readiness(&self, now: UnixTime) -> Readiness {
+        let status = &self.status;
+        if !status.ready {
+            return Readiness::Waiting(status.lacking().map(|(name, _)| name.clone()).collect());
+        }
+        let is_stale = |(_, name): &(&SecretName, &NameStatus)| {
+            status.stale.fail_readiness && name.required && status.stale_for(name, now).is_some()
+        };
+        let stale: Vec<_> = status.names.iter().filter(is_stale).map(|(name, _)| name.clone()).collect();
+        if stale.is_empty() { Readiness::Ready } else { Readiness::Stale(stale) }
     }
 
     /// Whether everything was fetched and rendered in this run and every sink shows it.
@@ -162,8 +241,6 @@ impl View {
 
     /// Whether every sink shows the present snapshot.
     pub fn is_published(&self) -> bool {
-        self.snapshot
-            .as_ref()
-            .is_some_and(|snapshot| self.status.sinks.values().all(|sink| sink.shows == Some(snapshot.generation)))
+        self.snapshot.as_ref().is_some_and(|snapshot| self.status.is_shown(snapshot))
     }
 }

@@ -7,6 +7,7 @@ mod arrival;
 mod hook;
 mod lists;
 mod publish;
+mod revise;
 mod tell;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
-use crate::config::{Identity, OnRevoked};
+use crate::config::{Identity, OnRevoked, Stale};
 use crate::failure::Failure;
 use crate::moment::Clock;
 use crate::plan::Plan;
@@ -31,11 +32,17 @@ use crate::snapshot::{Holdings, Snapshot};
 use crate::status::{Status, View};
 use crate::survey::Survey;
 
+pub use revise::Revised;
+
 /// What the outside tells the loop.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Event {
     /// Somebody wants everything fresh now.
     Refresh,
+    /// These are not what they were, if anybody asks for them.
+    Changed(Vec<Object>),
+    /// Go on with another plan.
+    Revised(Box<Revised>),
     /// Finish what is being published, and end.
     Stop,
 }
@@ -48,6 +55,8 @@ pub struct Parts<S> {
     pub identities: BTreeMap<IdentityName, Identity>,
     /// How long a change waits for others of its set.
     pub settle: Duration,
+    /// When a value that is not confirmed counts as stale.
+    pub stale: Stale,
     /// What becomes of a value when access to it is taken away for good.
     pub on_revoked: OnRevoked,
     /// Where secrets come from.
@@ -65,8 +74,8 @@ pub struct Parts<S> {
 /// The loop's state.
 pub struct Agent<S> {
     plan: Plan,
-    names: BTreeMap<Object, Vec<SecretName>>,
-    standby_for: BTreeMap<Object, Vec<SecretName>>,
+    names: Readers,
+    standby_for: Readers,
     on_revoked: OnRevoked,
     identities: BTreeMap<IdentityName, Identity>,
     schedule: Schedule,
@@ -85,6 +94,8 @@ pub struct Agent<S> {
     moved: bool,
     /// Status changed since the last view.
     news: bool,
+    /// How long something new in a revised plan is waited for.
+    patience: Option<Instant>,
     /// When the last view was shown.
     shown: Instant,
 }
@@ -98,18 +109,13 @@ enum Outcome {
 impl<S: Source> Agent<S> {
     /// Ready to run; everything is due at once.
     pub fn new(parts: Parts<S>) -> Self {
-        let Parts { plan, identities, settle, on_revoked, source, sinks, hooks, seed, clock } = parts;
-        let (mut names, mut standby_for) = (BTreeMap::<_, Vec<_>>::new(), BTreeMap::<_, Vec<_>>::new());
-        for (name, wanted) in &plan.names {
-            names.entry(wanted.object.clone()).or_default().push(name.clone());
-            if let Some(standby) = &wanted.standby {
-                standby_for.entry(standby.clone()).or_default().push(name.clone());
-            }
-        }
+        let Parts { plan, identities, settle, stale, on_revoked, source, sinks, hooks, seed, clock } = parts;
+        let (names, standby_for) = readers(&plan);
         let status = Status::new(
             &plan,
             sinks.iter().map(|sink| sink.name().to_owned()),
             hooks.iter().map(|hook| hook.name().to_owned()),
+            (clock().wall, stale),
         );
         let holds = sinks.iter().map(|sink| plan.shown_in(Path::new(sink.name())));
         let pending = Hooks::new(holds, plan.hooks.iter().cloned(), settle);
@@ -122,6 +128,7 @@ impl<S: Source> Agent<S> {
             // Even of nothing a whole can be made: then what an earlier run has left goes away.
             moved: true,
             news: false,
+            patience: None,
             shown: clock().tick,
             plan,
             names,
@@ -163,13 +170,14 @@ impl<S: Source> Agent<S> {
                     Outcome::Object(ticket, result)
                 });
             }
+            self.lose_patience(now.tick);
             self.merge(now);
             self.publish(now);
             self.run_hooks(now, &mut hooks);
             self.show(now);
             let sweeps = self.sinks.iter().filter_map(|sink| sink.sweep_due());
             let wakes = [self.schedule.next_wake(now.tick), self.rollout.next_wake(), self.pending.next_wake()];
-            let wake = wakes.into_iter().flatten().chain(sweeps).chain(self.show_due()).min();
+            let wake = wakes.into_iter().flatten().chain(sweeps).chain(self.show_due()).chain(self.patience).min();
             tokio::select! {
                 Some(done) = under_way.join_next() => {
                     self.finish(done);
@@ -189,6 +197,8 @@ impl<S: Source> Agent<S> {
                 Some(done) = hooks.join_next() => self.hook_ended(done),
                 event = events.recv() => match event {
                     Some(Event::Refresh) => self.schedule.refresh_now((self.clock)().tick),
+                    Some(Event::Changed(objects)) => self.changed(&objects),
+                    Some(Event::Revised(revised)) => self.revise(*revised),
                     Some(Event::Stop) | None => break,
                 },
                 () = until(wake) => {}
@@ -204,6 +214,20 @@ impl<S: Source> Agent<S> {
         self.publish(now);
         self.tell_view(now);
     }
+}
+
+/// The names that are cut from each object, and those that it stands by for.
+type Readers = BTreeMap<Object, Vec<SecretName>>;
+
+fn readers(plan: &Plan) -> (Readers, Readers) {
+    let (mut names, mut standby_for) = (Readers::new(), Readers::new());
+    for (name, wanted) in &plan.names {
+        names.entry(wanted.object.clone()).or_default().push(name.clone());
+        if let Some(standby) = &wanted.standby {
+            standby_for.entry(standby.clone()).or_default().push(name.clone());
+        }
+    }
+    (names, standby_for)
 }
 
 /// Sleeps until then; for ever when there is no then.

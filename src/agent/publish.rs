@@ -119,6 +119,9 @@ impl<S: Source> Agent<S> {
                 }
             }
         }
+        self.tell_stale(now.wall);
+        let is_whole = self.snapshot.as_deref().is_some_and(|snapshot| self.status.is_complete(snapshot));
+        self.status.ready |= is_whole;
         self.view.send_replace(View { snapshot: self.snapshot.clone(), status: Arc::new(self.status.clone()) });
     }
 }

@@ -1,5 +1,6 @@
 //! What the loop logs: one line per change of state, readable alone, with what to do.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use super::Agent;
 use crate::advice;
 use crate::config::OnRevoked;
 use crate::failure::{Blame, Failure};
-use crate::moment::Moment;
+use crate::moment::{Moment, UnixTime};
 use crate::ports::{Change, Fetched, Hint, HookError, Published, SinkError, Source};
 use crate::reference::{Gate, Object, SecretName};
 use crate::schedule::GateChange;
@@ -94,6 +95,33 @@ impl<S: Source> Agent<S> {
             secret = %name, code = %failure.code,
             "secret {name} cannot be fetched from its standby, {standby}, either: {told}"
         );
+    }
+
+    /// Names whose values have not been confirmed for long, or are again: said once for all of one look. Nothing wakes up
+    /// for it: where nothing happens nothing can become stale, and what fails is tried again.
+    pub(super) fn tell_stale(&mut self, now: UnixTime) {
+        let looked =
+            self.status.names.iter().map(|(name, status)| (name.clone(), self.status.stale_for(status, now).is_some()));
+        let looked: Vec<(SecretName, bool)> = looked.collect();
+        let (mut stale, mut fresh) = (Vec::new(), Vec::new());
+        for (name, is_stale) in &looked {
+            let Some(status) = self.status.names.get_mut(name) else { continue };
+            if std::mem::replace(&mut status.stale, *is_stale) != *is_stale {
+                if *is_stale { stale.push(name.as_str()) } else { fresh.push(name.as_str()) }
+            }
+        }
+        let after = humantime::format_duration(self.status.stale.after);
+        if !stale.is_empty() {
+            let count = stale.len();
+            tracing::warn!(
+                secrets = count,
+                "stale: no answer has confirmed the values of {} for {after}; they stay",
+                few(&stale)
+            );
+        }
+        if !fresh.is_empty() {
+            tracing::info!(secrets = fresh.len(), "no longer stale: {}", few(&fresh));
+        }
     }
 
     /// Access was taken away for good.
@@ -260,4 +288,16 @@ pub(super) fn told(before: &HookStatus, change: &Change, result: &Result<(), Hoo
         }
         (Err(_), _) => {}
     }
+}
+
+/// The plan is another one.
+pub(super) fn revised(added: &BTreeSet<SecretName>, changed: &BTreeSet<SecretName>, removed: &BTreeSet<SecretName>) {
+    let part = |what, names: &BTreeSet<SecretName>| {
+        let names: Vec<&str> = names.iter().map(SecretName::as_str).collect();
+        (!names.is_empty()).then(|| format!("{what} {}", few(&names)))
+    };
+    let parts = [part("added", added), part("changed", changed), part("removed", removed)];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    let secrets = if parts.is_empty() { "the secrets are the same".to_owned() } else { parts.join("; ") };
+    tracing::info!("the configuration has changed: {secrets}");
 }

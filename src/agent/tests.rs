@@ -4,7 +4,9 @@
 mod hooks;
 mod lists;
 mod policy;
+mod revise;
 mod stage;
+mod staleness;
 
 use std::sync::atomic::Ordering;
 

@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
+use rustls::pki_types::CertificateDer;
 use tokio::time::timeout;
 
 use crate::config::Config;
@@ -49,13 +50,15 @@ pub struct Azure {
     vault: vault::Vault,
     connections: workspace::Connections,
     tokens: Arc<tokens::Tokens>,
+    roots: Arc<roots::LateRoots>,
     clock: Clock,
 }
 
 impl Azure {
     /// Builds the one transport and the credentials; asks nobody yet.
     pub fn new(config: &Config, settings: &Settings, clock: Clock) -> Result<Self, String> {
-        let client = transport::client(settings)?;
+        let roots = transport::roots(settings.authorities.clone());
+        let client = transport::client(settings, &roots)?;
         let door = Arc::new(door::Door::new(client, settings.proxy.is_some()));
         let options = ClientOptions {
             retry: RetryOptions::none(),
@@ -64,7 +67,7 @@ impl Azure {
         };
         let (mut exchanges, mut tenants) = (BTreeMap::new(), BTreeMap::new());
         for (name, identity) in &config.identities {
-            exchanges.insert(name.clone(), identity::exchange(identity, &config.cloud, &options, settings)?);
+            exchanges.insert(name.clone(), identity::exchange(identity, &config.cloud, &options, settings, &roots)?);
             if let Some(tenant) = identity.tenant() {
                 tenants.insert(name.clone(), tenant.to_owned());
             }
@@ -76,7 +79,12 @@ impl Azure {
         let greetings = greeting::Greetings::new(expected, Arc::clone(&bearer));
         let vault = vault::Vault::new(Arc::clone(&bearer), greetings, scope);
         let connections = workspace::Connections::new(bearer, &config.cloud, Arc::clone(&clock));
-        Ok(Self { vault, connections, tokens, clock })
+        Ok(Self { vault, connections, tokens, roots, clock })
+    }
+
+    /// Trusts these authorities, besides the system's, instead of those before, from the next handshake on.
+    pub fn trust(&self, authorities: Vec<CertificateDer<'static>>) {
+        self.roots.renew(authorities);
     }
 
     /// One object of a vault; the latest version if none is named.

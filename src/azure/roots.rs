@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -13,16 +13,46 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-/// Verifies as webpki does, with roots that arrive later.
+/// Verifies as webpki does, with roots that arrive later and may be other ones tomorrow.
 pub(super) struct LateRoots {
     provider: Arc<CryptoProvider>,
-    roots: Mutex<Receiver<RootCertStore>>,
-    inner: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+    roots: Mutex<Roots>,
+}
+
+enum Roots {
+    Loading(Receiver<RootCertStore>),
+    /// None where no verifier can be made of them: then nobody is trusted.
+    Loaded(Option<Arc<WebPkiServerVerifier>>),
 }
 
 impl LateRoots {
     /// Begins to load the system's roots; `extra` are trusted besides them.
     pub(super) fn load(provider: Arc<CryptoProvider>, extra: Vec<CertificateDer<'static>>) -> Self {
+        Self { provider, roots: Mutex::new(Roots::load(extra)) }
+    }
+
+    /// Trusts the system's roots as they are now, and these others besides them, from the next handshake on.
+    pub(super) fn renew(&self, extra: Vec<CertificateDer<'static>>) {
+        *self.roots.lock().unwrap_or_else(PoisonError::into_inner) = Roots::load(extra);
+    }
+
+    fn inner(&self) -> Result<Arc<WebPkiServerVerifier>, Error> {
+        let mut roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Roots::Loading(loading) = &*roots {
+            let build = |store| {
+                WebPkiServerVerifier::builder_with_provider(Arc::new(store), Arc::clone(&self.provider)).build().ok()
+            };
+            *roots = Roots::Loaded(loading.recv().ok().and_then(build));
+        }
+        match &*roots {
+            Roots::Loaded(Some(verifier)) => Ok(Arc::clone(verifier)),
+            _ => Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)),
+        }
+    }
+}
+
+impl Roots {
+    fn load(extra: Vec<CertificateDer<'static>>) -> Self {
         let (loaded, roots) = sync_channel(1);
         std::thread::spawn(move || {
             let mut store = RootCertStore::empty();
@@ -34,15 +64,7 @@ impl LateRoots {
             // Nobody waits for them when the process is ending.
             drop(loaded.send(store));
         });
-        Self { provider, roots: Mutex::new(roots), inner: OnceLock::new() }
-    }
-
-    fn inner(&self) -> Result<&WebPkiServerVerifier, Error> {
-        let build = || {
-            let roots = self.roots.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()?;
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&self.provider)).build().ok()
-        };
-        self.inner.get_or_init(build).as_deref().ok_or(Error::InvalidCertificate(CertificateError::UnknownIssuer))
+        Self::Loading(roots)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::dns::Resolve;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, redirect, retry};
 use rustls::ClientConfig;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
 
@@ -39,10 +40,15 @@ pub struct Settings {
     pub variables: BTreeMap<&'static str, Arc<SecretValue>>,
 }
 
+/// The authorities that vouch for hosts; whoever shares them follows when they are renewed.
+pub(super) fn roots(authorities: Vec<CertificateDer<'static>>) -> Arc<LateRoots> {
+    Arc::new(LateRoots::load(Arc::new(aws_lc_rs::default_provider()), authorities))
+}
+
 /// Builds the client.
-pub(super) fn client(settings: &Settings) -> Result<Client, String> {
+pub(super) fn client(settings: &Settings, roots: &Arc<LateRoots>) -> Result<Client, String> {
     let mut builder = Client::builder()
-        .tls_backend_preconfigured(tls(settings)?)
+        .tls_backend_preconfigured(tls(roots)?)
         .dns_resolver(Resolver)
         .https_only(true)
         .redirect(redirect::Policy::none())
@@ -91,14 +97,13 @@ pub(super) fn of_one_place(mut tls: ClientConfig, resolver: impl Resolve + 'stat
 }
 
 /// TLS that trusts the system's authorities and the configured ones.
-pub(super) fn tls(settings: &Settings) -> Result<ClientConfig, String> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = LateRoots::load(Arc::clone(&provider), settings.authorities.clone());
-    let mut config = ClientConfig::builder_with_provider(provider)
+pub(super) fn tls(roots: &Arc<LateRoots>) -> Result<ClientConfig, String> {
+    let verifier: Arc<dyn ServerCertVerifier> = Arc::<LateRoots>::clone(roots);
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS cannot be set up: {error}"))?
         .dangerous() // rustls' word for a verifier of one's own; ours is webpki's with late roots
-        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)

@@ -35,7 +35,7 @@ pub(super) async fn get(
         ));
     }
     let config = start::single(global, what, environment)?;
-    let agent = start::agent(&config, environment)?;
+    let (agent, _) = start::agent(&config, environment)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let mut running = pin!(agent.run(events));

@@ -23,11 +23,11 @@ pub(super) async fn init(
     environment: &BTreeMap<String, String>,
 ) -> Result<(), Ended> {
     let mut signals = Signals::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
-    let mut config = start::configuration(global, environment)?;
+    let (mut config, _) = start::configuration(global, environment)?;
     // Whoever would be told of a change is started when this has ended.
     config.on_change.clear();
     start::tell_identities(&config);
-    let agent = start::agent(&config, environment)?;
+    let (agent, _) = start::agent(&config, environment)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let timeout = timeout.unwrap_or(config.startup_timeout);

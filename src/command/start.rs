@@ -36,6 +36,8 @@ type Environment = BTreeMap<String, String>;
 pub(super) struct Written {
     name: String,
     text: String,
+    /// The file that it was read from.
+    file: Option<PathBuf>,
 }
 
 /// Finds the configuration: one of `--config`, `KEYFERRY_CONFIG_YAML`, the default file.
@@ -46,7 +48,7 @@ pub(super) fn written(global: &Global, environment: &Environment) -> Result<Opti
         (Some(_), Some(_)) => {
             wrong(format!("both a configuration file (--config or {FILE}) and {TEXT} are given: keep one"))
         }
-        (None, Some(text)) => Ok(Some(Written { name: TEXT.to_owned(), text: text.clone() })),
+        (None, Some(text)) => Ok(Some(Written { name: TEXT.to_owned(), text: text.clone(), file: None })),
         (Some(path), None) => read(path).map(Some),
         (None, None) => {
             let path = Path::new(DEFAULT_FILE);
@@ -59,7 +61,8 @@ fn read(path: &Path) -> Result<Written, Ended> {
     let wrong = |reason: String| {
         Ended::new(Exit::Config, format!("{}: the configuration cannot be read: {reason}", path.display()))
     };
-    Ok(Written { name: path.display().to_string(), text: text_of(path).map_err(wrong)? })
+    let text = text_of(path).map_err(wrong)?;
+    Ok(Written { name: path.display().to_string(), text, file: Some(path.to_owned()) })
 }
 
 /// The text of the configuration, or of one of its templates.
@@ -69,14 +72,14 @@ fn text_of(path: &Path) -> Result<String, String> {
     String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())
 }
 
-/// Reads and checks the configuration; without one there is nothing to do.
-pub(super) fn configuration(global: &Global, environment: &Environment) -> Result<Config, Ended> {
+/// Reads and checks the configuration; without one there is nothing to do. With it comes where it was read from.
+pub(super) fn configuration(global: &Global, environment: &Environment) -> Result<(Config, Option<PathBuf>), Ended> {
     let Some(written) = written(global, environment)? else {
         let line =
             format!("there is no configuration: give --config FILE, put its text into {TEXT}, or write {DEFAULT_FILE}");
         return Err(Ended::new(Exit::Config, line));
     };
-    meant(&written, global, environment)
+    Ok((meant(&written, global, environment)?, written.file))
 }
 
 /// The configuration as meant, or all its problems.
@@ -96,7 +99,7 @@ pub(super) fn meant(written: &Written, global: &Global, environment: &Environmen
 
 /// Builds the edges of a configuration and the loop over them. Directories are tried here: where nothing can be
 /// published, nothing needs to be fetched.
-pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<Sources>, Ended> {
+pub(super) fn agent(config: &Config, environment: &Environment) -> Result<(Agent<Sources>, Arc<Sources>), Ended> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     for directory in &config.files {
         let mut sink = FilesSink::new(directory);
@@ -119,17 +122,20 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Agent<
         variables: variables(config, environment),
     };
     let azure = Azure::new(config, &settings, Arc::clone(&clock)).map_err(|line| Ended::new(Exit::Config, line))?;
-    Ok(Agent::new(Parts {
+    let source = Arc::new(Sources { azure });
+    let agent = Agent::new(Parts {
         plan: plan(config),
         identities: config.identities.clone(),
         settle: config.refresh.settle,
+        stale: config.stale,
         on_revoked: config.on_revoked,
-        source: Arc::new(Sources { azure }),
+        source: Arc::clone(&source),
         sinks,
         hooks: hooks(config),
         seed: seed(environment),
         clock,
-    }))
+    });
+    Ok((agent, source))
 }
 
 fn hooks(config: &Config) -> Vec<Arc<dyn Hook>> {
@@ -142,7 +148,8 @@ fn hooks(config: &Config) -> Vec<Arc<dyn Hook>> {
     config.on_change.iter().map(hook).collect()
 }
 
-fn authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>, Ended> {
+/// The authorities that the configuration trusts besides the system's.
+pub(super) fn authorities(config: &Config) -> Result<Vec<CertificateDer<'static>>, Ended> {
     let Some(path) = &config.ca_file else { return Ok(Vec::new()) };
     let wrong = |reason: &str| Ended::new(Exit::Config, format!("tls.caFile {}: {reason}", path.display()));
     let fetched = local::read(path).map_err(|failure| wrong(failure.detail.as_deref().unwrap_or("cannot be read")))?;
@@ -197,7 +204,7 @@ fn seed(environment: &Environment) -> u64 {
 /// A configuration that wants one thing and publishes nothing: a name of the configuration, or a reference. For a
 /// reference to a vault by its address no configuration is needed.
 pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> Result<Config, Ended> {
-    let nothing = || Written { name: "the environment".to_owned(), text: String::new() };
+    let nothing = || Written { name: "the environment".to_owned(), text: String::new(), file: None };
     let mut config = meant(&written(global, environment)?.unwrap_or_else(nothing), global, environment)?;
     config.files.clear();
     config.on_change.clear();

@@ -7,12 +7,13 @@ pub mod cloud;
 mod de;
 pub mod hooks;
 pub mod identity;
+mod live;
 pub mod nearby;
 mod node;
 mod raw;
 mod validate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ use cloud::Cloud;
 use hooks::OnChange;
 
 pub use identity::{Identity, Workload};
+pub use live::Live;
 pub use node::{Place, Problem};
 pub use validate::{Problems, Settings, load};
 
@@ -55,10 +57,16 @@ pub struct Config {
     pub files: Vec<Directory>,
     /// How often unchanged things are asked for.
     pub refresh: Refresh,
+    /// When a value that is not confirmed counts as stale.
+    pub stale: Stale,
     /// What becomes of a value when access to it is taken away for good.
     pub on_revoked: OnRevoked,
     /// What is done when secrets change.
     pub on_change: Vec<OnChange>,
+    /// Whether edits of the file are followed without a signal, and of those that templates were read from.
+    pub reload: bool,
+    /// The files that templates were read from.
+    pub template_files: BTreeSet<PathBuf>,
 }
 
 /// What becomes of a value when access to it is taken away for good.
@@ -69,6 +77,15 @@ pub enum OnRevoked {
     Keep,
     /// It is removed everywhere.
     Remove,
+}
+
+/// When a value that its source does not confirm any more counts as stale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stale {
+    /// After so long without an answer that confirms it; longer than any interval.
+    pub after: Duration,
+    /// Whether readiness ends with it.
+    pub fail_readiness: bool,
 }
 
 /// A vault that has an alias.

@@ -28,8 +28,10 @@ pub(super) struct Raw {
     pub(super) templates: Option<Vec<RawTemplate>>,
     pub(super) allow_disk: Option<bool>,
     pub(super) refresh: RawRefresh,
+    pub(super) stale: RawStale,
     pub(super) on_revoked: Option<RawOnRevoked>,
     pub(super) on_change: Option<Vec<RawHook>>,
+    pub(super) reload_config: Option<bool>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -89,6 +91,13 @@ pub(super) struct RawRefresh {
 pub(super) enum RawList {
     Auto,
     Never,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping such as {after: 24h}")]
+pub(super) struct RawStale {
+    pub(super) after: Option<RawDuration>,
+    pub(super) fail_readiness: Option<bool>,
 }
 
 #[derive(Debug)]

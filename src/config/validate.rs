@@ -24,7 +24,7 @@ use super::cloud::Cloud;
 use super::de::shown_key;
 use super::node::{Place, Problem, Tree};
 use super::raw::{Raw, RawDuration, RawList, RawOnRevoked};
-use super::{Config, DEFAULT_IDENTITY, List, OnRevoked, Refresh};
+use super::{Config, DEFAULT_IDENTITY, List, OnRevoked, Refresh, Stale};
 use crate::reference::{IdentityName, Workspace};
 
 /// More than anybody mends at once. A text that is something else altogether is given up on here.
@@ -151,19 +151,50 @@ impl Checker<'_> {
             env: Arc::default(),
             files: Vec::new(),
             refresh,
+            stale: Stale {
+                after: self.duration(&["stale", "after"], raw.stale.after.as_ref(), &STALE),
+                fail_readiness: raw.stale.fail_readiness.unwrap_or_default(),
+            },
             on_revoked: match raw.on_revoked {
                 None | Some(RawOnRevoked::Keep) => OnRevoked::Keep,
                 Some(RawOnRevoked::Remove) => OnRevoked::Remove,
             },
             on_change: Vec::new(),
+            reload: raw.reload_config.unwrap_or_default(),
+            template_files: raw
+                .templates
+                .iter()
+                .flatten()
+                .filter_map(|template| template.source.as_ref())
+                .map(PathBuf::from)
+                .collect(),
         };
         config.secrets = self.secrets(raw, &config, hosts_checked);
+        self.stale(raw, &mut config);
         self.need_identity(&config);
         config.env = Arc::new(self.env(raw, &config.secrets));
         config.files = self.files(raw, &config.secrets);
         self.rendered(raw, &mut config);
         config.on_change = self.on_change(raw, &config.secrets);
         config
+    }
+
+    /// What is looked at less often than that would be stale between two looks.
+    fn stale(&mut self, raw: &Raw, config: &mut Config) {
+        let Some((name, interval)) =
+            config.secrets.iter().map(|(name, secret)| (name, secret.refresh)).max_by_key(|one| one.1)
+        else {
+            return;
+        };
+        if raw.stale.after.is_none() {
+            config.stale.after = config.stale.after.max(interval.saturating_mul(2));
+        } else if config.stale.after <= interval {
+            let interval = humantime::format_duration(interval);
+            self.problem(
+                &["stale", "after"],
+                format!("expected more than {interval}, the interval in which '{name}' is looked at"),
+            );
+        }
     }
 
     /// Notes a problem with the value at the path, unless it, or what it stands in, was cut out for another.
@@ -235,6 +266,7 @@ const INTERVAL: Bounds =
     Bounds { least: Duration::from_secs(1), most: DAY.saturating_mul(7), default: Duration::from_mins(15) };
 const CONNECTION_INTERVAL: Bounds = Bounds { default: Duration::from_hours(1), ..INTERVAL };
 const SETTLE: Bounds = Bounds { least: Duration::ZERO, most: Duration::from_mins(1), default: Duration::from_secs(2) };
+const STALE: Bounds = Bounds { least: Duration::from_mins(1), most: DAY.saturating_mul(90), default: DAY };
 const STARTUP: Bounds = Bounds { least: Duration::from_secs(1), most: DAY, default: Duration::from_mins(5) };
 
 #[cfg(test)]

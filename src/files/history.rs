@@ -91,6 +91,9 @@ impl History {
                     let (Some(mark), Some(content)) = (shown.tree.files.get(path), wanted.get(path.as_os_str())) else {
                         return false;
                     };
+                    if !place.rules.fit_file(mark, path) {
+                        return false;
+                    }
                     match before.get(path.as_os_str()) {
                         Some(FileContent::Bytes(before)) => is_same(*content, before),
                         // An earlier run's, of which nothing was known until now.

@@ -63,6 +63,8 @@ impl FilesSink {
                 empty.insert(Place::take(&site, dir, &mut self.history.repaired)?)
             }
         };
+        let narrower = snapshot.narrower(&self.settings.dir);
+        place.rules.narrower = narrower.map(|(path, mode)| (path.into(), mode)).collect();
         self.history.publish(place, &self.settings.dir, snapshot, now)
     }
 

@@ -34,7 +34,7 @@ pub(super) struct Rules {
     pub(super) group: Option<u32>,
     /// The mode of files.
     pub(super) file_mode: u32,
-    /// The files that have another one.
+    /// The files that have another one, as the present layout has it.
     pub(super) narrower: BTreeMap<OsString, u32>,
     /// The mode of complete directories.
     pub(super) dir_mode: u32,
@@ -144,7 +144,7 @@ impl<'a> Site<'a> {
             gid: self.settings.group.unwrap_or(inherited),
             group: self.settings.group,
             file_mode: mode,
-            narrower: self.settings.rendered.iter().map(|(path, file)| (path.into(), file.mode)).collect(),
+            narrower: BTreeMap::new(),
             // Whoever may read the files may enter the directories, and nobody else.
             dir_mode: if mode & 0o040 == 0o040 { 0o750 } else { 0o700 },
         }

@@ -68,7 +68,9 @@ templates:
     let layout = &plan.layouts[&PathBuf::from("/run/one")];
     let files: Vec<_> = layout.keys().map(|path| path.display().to_string()).collect();
     assert_eq!(files, ["a", "app.env", "other/tls.crt", "other/tls.key", "sub/t"]);
-    assert!(matches!(&layout[&PathBuf::from("sub/t")], Content::Rendered(recipe) if recipe.secrets().len() == 2));
+    assert!(
+        matches!(&layout[&PathBuf::from("sub/t")], Content::Rendered { recipe, .. } if recipe.secrets().len() == 2)
+    );
     // What it takes of a certificate is cut out, and nothing that nobody wants.
     let parts = |name: &str| plan.names[&SecretName::parse(name).unwrap()].cut.parts.clone();
     assert_eq!(parts("web"), BTreeSet::from([Part::Leaf, Part::Key]));

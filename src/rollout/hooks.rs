@@ -61,6 +61,26 @@ impl Hooks {
         Self { settle, sinks, states: hooks.into_iter().map(state).collect() }
     }
 
+    /// The sinks hold other names, and the hooks, the same ones, want to hear of others.
+    pub fn replan(
+        &mut self,
+        sinks: impl IntoIterator<Item = BTreeSet<SecretName>>,
+        hooks: impl IntoIterator<Item = BTreeSet<SecretName>>,
+        settle: Duration,
+    ) {
+        self.settle = settle;
+        for (shelf, holds) in self.sinks.iter_mut().zip(sinks) {
+            shelf.holds = holds;
+        }
+        for (hook, wants) in self.states.iter_mut().zip(hooks) {
+            hook.pending.retain(|name, _| wants.contains(name));
+            if hook.pending.is_empty() {
+                hook.due = None;
+            }
+            hook.wants = wants;
+        }
+    }
+
     /// There is a new whole, and not the first. These names changed in it; the values of `first_heard_of` are the first of
     /// this run, and no change where a sink finds that an earlier run has published the same.
     pub fn changed(

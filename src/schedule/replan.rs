@@ -43,14 +43,14 @@ impl Schedule {
         self.lore.retain(|shelf, _| shelves.contains(shelf));
     }
 
-    /// Somebody wants an object who has nothing of it yet: it is due now, and no list will do.
+    /// Somebody wants an object who has nothing of it yet, or knows that it is not what it was: it is due now, also when it
+    /// failed a moment ago, and no list will do. What a gate holds back stays held back.
     pub fn want(&mut self, object: &Object, now: Instant) {
         let Some(number) = self.number_of(object) else { return };
         let Some(entry) = self.entries.get_mut(&number) else { return };
         entry.known = None;
         entry.ask_again();
-        // One that failed waits as long as it has to.
-        if let Some(due) = entry.due.filter(|_| entry.failures == 0) {
+        if let Some(due) = entry.due {
             self.set_due(number, Some(due.min(now)));
         }
     }

@@ -49,7 +49,7 @@ pub(super) fn all(
     let mut all = BTreeMap::new();
     for (dir, layout) in &*next.layouts {
         for (path, content) in layout {
-            let Content::Rendered(recipe) = content else { continue };
+            let Content::Rendered { recipe, .. } = content else { continue };
             let path = dir.join(path);
             let file = one(recipe, next, previous, changed, previous.and_then(|previous| previous.rendered.get(&path)));
             all.insert(path, file);

@@ -23,6 +23,7 @@ mod leak;
 mod lists;
 mod network;
 mod outages;
+mod reload;
 mod rotation;
 mod sdk;
 mod silence;

@@ -24,6 +24,8 @@ use crate::survey::Stamp;
 pub(super) const INTERVAL: Duration = Duration::from_mins(15);
 pub(super) const SETTLE: Duration = Duration::from_secs(2);
 
+pub(super) const STALE: Stale = Stale { after: Duration::from_hours(24), fail_readiness: true };
+
 pub(super) fn seconds(seconds: f64) -> Duration {
     Duration::from_secs_f64(seconds)
 }
@@ -242,6 +244,9 @@ impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Lines {
 
 /// A running loop.
 pub(super) struct Stage {
+    pub(super) begun: tokio::time::Instant,
+    /// What it began with.
+    pub(super) plan: Plan,
     source: Arc<Script>,
     shown: Shown,
     pub(super) attempts: Arc<AtomicUsize>,
@@ -331,9 +336,10 @@ impl Stage {
             Moment { tick, wall: UnixTime::from_seconds(1_700_000_000).unwrap().after(begun.elapsed()) }
         });
         let agent = Agent::new(Parts {
-            plan,
+            plan: plan.clone(),
             identities: BTreeMap::new(),
             settle: SETTLE,
+            stale: STALE,
             on_revoked,
             source: Arc::clone(&source),
             sinks: vec![Box::new(shelf)],
@@ -344,7 +350,7 @@ impl Stage {
         let (tell, events) = mpsc::channel(1);
         let view = agent.view();
         let task = tokio::spawn(agent.run(events));
-        Self { source, shown, attempts, failing, looks, view, tell, task, lines, _logging: logging }
+        Self { begun, plan, source, shown, attempts, failing, looks, view, tell, task, lines, _logging: logging }
     }
 
     pub(super) fn shown(&self) -> Vec<(Duration, BTreeMap<String, String>)> {

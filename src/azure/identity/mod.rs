@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use azure_core::http::ClientOptions;
 
+use super::roots::LateRoots;
 use super::tokens::Exchange;
 use super::transport::Settings;
 use crate::config::cloud::Cloud;
@@ -28,9 +29,10 @@ pub(super) fn exchange(
     cloud: &Cloud,
     options: &ClientOptions,
     settings: &Settings,
+    roots: &Arc<LateRoots>,
 ) -> Result<Arc<dyn Exchange>, String> {
     Ok(match identity {
-        Identity::Workload(workload) => Arc::new(workload::Workload::new(workload, cloud, options, settings)?),
+        Identity::Workload(workload) => Arc::new(workload::Workload::new(workload, cloud, options, roots)?),
         Identity::Managed(managed) => Arc::new(managed::Managed::new(managed, settings)?),
         Identity::ClientSecret(secret) => Arc::new(secret::Secret::new(secret, cloud, options, settings)),
         Identity::ClientCertificate(certificate) => {

@@ -19,7 +19,8 @@ use rustls::{ClientConfig, RootCertStore};
 use super::file::Kept;
 use crate::azure::door::{classify, collect};
 use crate::azure::resolve::addresses_of;
-use crate::azure::transport::{self, Settings, of_one_place};
+use crate::azure::roots::LateRoots;
+use crate::azure::transport::{self, of_one_place};
 use crate::config::identity::{self, Trust};
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::secret::SecretValue;
@@ -43,8 +44,8 @@ struct Built {
 }
 
 impl TokenProxy {
-    pub(super) fn new(proxy: &identity::TokenProxy, settings: &Settings) -> Result<Self, String> {
-        let system = if proxy.trust == Trust::System { Some(transport::tls(settings)?) } else { None };
+    pub(super) fn new(proxy: &identity::TokenProxy, roots: &Arc<LateRoots>) -> Result<Self, String> {
+        let system = if proxy.trust == Trust::System { Some(transport::tls(roots)?) } else { None };
         Ok(Self { proxy: proxy.clone(), system, built: Mutex::default() })
     }
 

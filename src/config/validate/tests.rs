@@ -34,6 +34,8 @@ templates:
   - {dir: /run/two, destination: app.json, contents: "{{ secrets.a }}", mode: "0400"}
   - {dir: /run/two, destination: app.conf, source: /app.conf.j2}
 allowDisk: true
+reloadConfig: true
+stale: {after: 2d, failReadiness: true}
 refresh: {interval: 5m, settle: 1s}
 onChange:
   - {secrets: [a, b], signal: {process: nginx, signal: SIGHUP}}

@@ -21,7 +21,7 @@ fn partly(dir: &Path, files: &[(&str, &str)], unknown: &[&str]) -> Arc<Snapshot>
         .filter(|(path, _)| unknown.contains(&path.to_str().unwrap()))
         .filter_map(|(_, content)| match content {
             Content::Secret { secret, .. } => Some(secret.clone()),
-            Content::Rendered(_) => None,
+            Content::Rendered { .. } => None,
         })
         .collect();
     let known = whole.secrets.iter().filter(|(name, _)| !names.contains(*name));

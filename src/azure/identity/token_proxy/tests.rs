@@ -15,7 +15,7 @@ fn proxy(path: &str, server_name: Option<&str>, trust: Trust) -> TokenProxy {
     let host = "proxy.example".to_owned();
     let (path, server_name) = (path.to_owned(), server_name.map(str::to_owned));
     let proxy = identity::TokenProxy { host, port: 6443, path, server_name, trust };
-    TokenProxy::new(&proxy, &Settings::default()).unwrap()
+    TokenProxy::new(&proxy, &transport::roots(Vec::new())).unwrap()
 }
 
 #[test]
