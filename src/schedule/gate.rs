@@ -142,10 +142,21 @@ impl Door {
         }
     }
 
-    /// Who had passed has made so many requests more: they are paid for at the pace that is set.
-    pub(super) fn made_more(&mut self, requests: u32, now: Instant) {
+    /// Who had passed was answered so many times more: each is paid for at the pace that is set, and quickens it.
+    pub(super) fn answered_more(&mut self, requests: u32, now: Instant) {
+        for _ in 0..requests {
+            let Some(pace) = &mut self.pace else { return };
+            pace.next = later(pace.next.max(now), pace.gap);
+            self.quicken();
+        }
+    }
+
+    fn quicken(&mut self) {
         if let Some(pace) = &mut self.pace {
-            pace.next = pace.next.max(later(now, pace.gap.saturating_mul(requests)));
+            pace.gap = pace.gap.mul_f64(0.8);
+            if pace.gap < NO_GAP {
+                self.pace = None;
+            }
         }
     }
 
@@ -155,12 +166,7 @@ impl Door {
         if self.shut.as_ref().is_some_and(|shut| shut.probe != Some(visitor)) {
             return None;
         }
-        if let Some(pace) = &mut self.pace {
-            pace.gap = pace.gap.mul_f64(0.8);
-            if pace.gap < NO_GAP {
-                self.pace = None;
-            }
-        }
+        self.quicken();
         let shut = self.shut.take()?;
         if shut.told {
             return Some(GateChange::Opened {

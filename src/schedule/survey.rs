@@ -131,7 +131,7 @@ impl Schedule {
         }
         let changes = self.change(&ticket.doors, |door| {
             door.left();
-            door.made_more(survey.pages.saturating_sub(1), now.tick);
+            door.answered_more(survey.pages.saturating_sub(1), now.tick);
             door.opened(Visitor::List, now.tick)
         });
         Surveyed { unchanged, changes }
