@@ -369,6 +369,22 @@ fn what_stands_by_sleeps_until_it_is_needed() {
 }
 
 #[test]
+fn what_stands_by_is_not_woken_by_a_wish_for_freshness() {
+    let (now, standby) = (start(), object("b", 0));
+    let objects = [object("a", 0), standby.clone()].map(|object| (object, INTERVAL)).into();
+    let plan = Plan { standbys: BTreeSet::from([standby.clone()]), ..plan(objects) };
+    let mut schedule = Schedule::new(&plan, 1, now);
+    let tickets = schedule.take_due(now.tick);
+    schedule.succeeded(&tickets[0], None, now);
+    schedule.awaken(&standby, now.tick);
+    let woken = schedule.take_due(now.tick);
+    schedule.refresh_now(now.tick);
+    schedule.stood_by(&woken[0], now);
+    let asked: Vec<Ticket> = schedule.take_due(now.tick);
+    assert!(asked.iter().all(|ticket| *ticket.object() != standby));
+}
+
+#[test]
 fn what_is_made_anew_follows_its_life_and_never_spins() {
     let now = start();
     let mut schedule = schedule([object("a", 0)], now);
