@@ -1,4 +1,4 @@
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests change files")]
+#![expect(clippy::disallowed_methods, reason = "tests change files")]
 
 use std::fs;
 use std::os::unix::fs::symlink;

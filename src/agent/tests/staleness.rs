@@ -46,7 +46,7 @@ async fn a_long_outage_makes_stale_once_and_its_end_fresh_once() {
         one(&format!("a.s{number}"), script.collect::<Vec<_>>())
     });
     let stage = Stage::begin(scripts.collect(), 0);
-    sleep(STALE.after - Duration::from_mins(1)).await;
+    sleep(STALE.after.saturating_sub(Duration::from_mins(1))).await;
     assert_eq!((readiness(&stage), stage.lines_with("stale")), (Readiness::Ready, 0));
     sleep(Duration::from_mins(20)).await;
     let Readiness::Stale(stale) = readiness(&stage) else { panic!("{:?}", readiness(&stage)) };
