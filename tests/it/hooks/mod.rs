@@ -103,13 +103,14 @@ impl App {
         Self::with(name, "", None)
     }
 
-    /// With more lines in its script, and under another uid.
+    /// With more lines in its script, and under another uid. It hears of SIGUSR1 and SIGUSR2: SIGHUP may be ignored by
+    /// whatever starts the tests (nohup does), and a shell cannot trap what was ignored when it began.
     pub fn with(name: &str, lines: &str, uid: Option<u32>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let script = dir.path().join(name);
         let text = format!(
-            "#!/bin/sh\nlog=${{1:-$PWD/log}}\ntrap 'echo HUP >> \"$log\"' HUP\ntrap 'echo USR2 >> \"$log\"' USR2\n\
+            "#!/bin/sh\nlog=${{1:-$PWD/log}}\ntrap 'echo USR1 >> \"$log\"' USR1\ntrap 'echo USR2 >> \"$log\"' USR2\n\
              {lines}\necho ready >> \"$log\"\nwhile :; do sleep 0.02; done\n"
         );
         fs::write(&script, text).unwrap();
