@@ -1,4 +1,5 @@
-//! The files of a whole that are made of several values: made anew where one of these moved, kept where that fails.
+//! The files of a whole that are made of several values: made anew where one of these, or the recipe, moved; kept where
+//! that fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -50,9 +51,11 @@ pub(super) fn all(
     for (dir, layout) in &*next.layouts {
         for (path, content) in layout {
             let Content::Rendered { recipe, .. } = content else { continue };
+            let before = previous.and_then(|previous| previous.layouts.get(dir)?.get(path));
+            let is_same = matches!(before, Some(Content::Rendered { recipe: before, .. }) if before == recipe);
             let path = dir.join(path);
-            let file = one(recipe, next, previous, changed, previous.and_then(|previous| previous.rendered.get(&path)));
-            all.insert(path, file);
+            let last = previous.and_then(|previous| previous.rendered.get(&path));
+            all.insert(path, one(recipe, next, previous, changed, (last, is_same)));
         }
     }
     all
@@ -63,7 +66,7 @@ fn one(
     next: &Snapshot,
     previous: Option<&Snapshot>,
     changed: &BTreeSet<SecretName>,
-    last: Option<&Rendered>,
+    (last, is_same): (Option<&Rendered>, bool),
 ) -> Rendered {
     let secrets = recipe.secrets();
     if secrets.iter().any(|name| next.unknown.contains(*name)) {
@@ -72,7 +75,7 @@ fn one(
     }
     let was_unknown = |name: &SecretName| previous.is_some_and(|previous| previous.unknown.contains(name));
     let moved = secrets.iter().any(|name| changed.contains(*name) || was_unknown(name));
-    if let Some(last) = last.filter(|_| !moved) {
+    if let Some(last) = last.filter(|_| is_same && !moved) {
         return last.clone();
     }
     match recipe.make(&next.secrets) {

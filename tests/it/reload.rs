@@ -194,3 +194,32 @@ fn a_new_private_authority_is_trusted_without_a_restart() {
     until_holds(&world.out().join("a"), "a1");
     running.wait_for("tls.caFile has changed: 1 of its authorities are trusted", 1);
 }
+
+#[test]
+fn an_edited_template_and_variable_are_made_anew() {
+    let world = world();
+    let template = world.root.path().join("t.j2");
+    fs::write(&template, "{{ secrets.a }}").unwrap();
+    let with = |env: &str| {
+        config(&world, &format!("{A}, {B}")).replace(
+            "}\nrefresh:",
+            &format!(
+                ", envFile: app.env}}\nreloadConfig: true\nenv: {{X: {{template: \"{env}\"}}}}\ntemplates: [{{dir: {}, \
+                 destination: t, source: {}}}]\nrefresh:",
+                world.out().display(),
+                template.display()
+            ),
+        )
+    };
+    let running = run(&world, &with("{{ secrets.a }}"));
+    assert_eq!(world.read("t").as_deref(), Some("a1"));
+    assert_eq!(world.read("app.env").as_deref(), Some("X='a1'\n"));
+    replace(&world, &with("{{ secrets.b }}"));
+    until_holds(&world.out().join("app.env"), "X='b1'\n");
+    fs::write(&template, "{{ secrets.b }}!").unwrap();
+    until_holds(&world.out().join("t"), "b1!");
+    fs::write(&template, "{{ secrets.nobody }}").unwrap();
+    running.wait_for("cannot be used: the one before goes on", 1);
+    assert_eq!(world.read("t").as_deref(), Some("b1!"));
+    assert_eq!(running.stop().0, Some(0));
+}

@@ -207,3 +207,22 @@ fn a_value_that_was_taken_away_does_not_live_on_in_what_was_made_of_it() {
     stage.advance();
     stage.assert_shows("/two/both", "(nothing)", true);
 }
+
+#[test]
+fn another_template_is_rendered_though_no_value_moved() {
+    let mut stage = Stage::new();
+    for secret in ["a", "b", "c"] {
+        stage.hold(secret, "1");
+    }
+    stage.advance();
+    let settings = Settings {
+        name: "test".to_owned(),
+        text: CONFIG.replace("{{ secrets.a }} {{ secrets.b }}", "{{ secrets.a }}-{{ secrets.b }}"),
+        environment: &BTreeMap::new(),
+        allow_custom_cloud: false,
+        read: |_| Err(String::new()),
+    };
+    stage.plan = plan(&load(&settings).unwrap());
+    stage.advance();
+    stage.assert_shows("/two/both", "1-1", false);
+}
