@@ -91,7 +91,7 @@ fn explain(errno: Errno) -> (String, &'static str) {
         Errno::BUSY => {
             ("something is mounted there", "do not mount anything (e.g. a `subPath`) inside of the directory")
         }
-        other => return (other.to_string(), "look at the volume; publishing is tried again"),
+        other => return (other.to_string(), "look at the volume"),
     };
     (reason.into(), fix)
 }

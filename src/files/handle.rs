@@ -52,10 +52,8 @@ impl Dir {
 
     /// The text of the link at the name; none if there is no link.
     pub(super) fn link_text(&self, name: &OsStr) -> Result<Option<OsString>, Trouble> {
-        // Longer than any link can be.
-        let mut text = [0_u8; 4096];
-        match rustix::fs::readlinkat_raw(&self.fd, name, &mut text) {
-            Ok(length) => Ok(text.get(..length).map(|text| OsStr::from_bytes(text).to_owned())),
+        match read_link(&self.fd, name) {
+            Ok(text) => Ok(Some(text)),
             Err(Errno::NOENT | Errno::INVAL) => Ok(None),
             Err(errno) => Err(self.trouble("read the link", name, errno)),
         }
@@ -167,6 +165,18 @@ pub(super) fn open_up(fd: &OwnedFd, path: &Path, group: Option<u32>, mode: u32) 
         path: path.into(),
         errno,
     })
+}
+
+/// The text of a link that is open itself.
+pub(super) fn link_of(fd: &OwnedFd, path: &Path) -> Result<OsString, Trouble> {
+    read_link(fd, OsStr::new("")).map_err(|errno| Trouble::Call { doing: "read the link", path: path.into(), errno })
+}
+
+fn read_link(fd: &OwnedFd, name: &OsStr) -> Result<OsString, Errno> {
+    // As long as a link can be.
+    let mut text = [0_u8; 4096];
+    let length = rustix::fs::readlinkat_raw(fd, name, &mut text)?;
+    Ok(OsStr::from_bytes(text.get(..length).unwrap_or_default()).to_owned())
 }
 
 /// What an open file or directory is now.

@@ -8,8 +8,8 @@
 //!
 //! Knows one directory, its file system, and that its neighbours may write to it too: an `emptyDir` is open to every
 //! uid of the pod. Therefore everything goes through handles of directories that were looked at after they were opened,
-//! no link is ever followed, and nothing is opened, changed or removed for the name it bears alone. Must not know where
-//! secrets come from, nor when to publish.
+//! no link in it is ever followed, above it none but root's and our own, and nothing is opened, changed or removed for
+//! the name it bears alone. Must not know where secrets come from, nor when to publish.
 
 mod adopt;
 mod errors;
@@ -21,6 +21,7 @@ mod names;
 mod place;
 mod sweep;
 mod tamper;
+mod walk;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -7,13 +7,14 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, FsWord, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, FsWord, OFlags};
 use rustix::io::Errno;
 
 use super::errors::Trouble;
 use super::handle::{Dir, Mark, mark_of, open_up};
 use super::links::clear;
 use super::names::{self, LOCK};
+use super::walk;
 use crate::config::Directory;
 
 /// The file systems that live in memory only.
@@ -70,7 +71,7 @@ pub(super) struct Site<'a> {
 }
 
 impl<'a> Site<'a> {
-    /// Opens the parent: the one time that the configured path is followed, links in it included.
+    /// Opens the parent: the one time that the configured path is followed, links of root's and ours in it included.
     pub(super) fn open(settings: &'a Directory) -> Result<Self, Trouble> {
         let dir = &settings.dir;
         let (Some(parent), Some(name)) = (dir.parent(), dir.file_name()) else {
@@ -80,16 +81,7 @@ impl<'a> Site<'a> {
                 "configure a directory below a volume",
             ));
         };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::open(parent, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { settings, parent: Dir::new(fd, parent.into()), name: name.into() }),
-            Err(Errno::NOENT) => Err(Trouble::hopeless(
-                dir,
-                format!("neither it nor its parent {} exists", parent.display()),
-                "mount a volume there: `emptyDir: {medium: Memory, sizeLimit: 1Mi}`",
-            )),
-            Err(errno) => Err(Trouble::Call { doing: "open the parent directory", path: parent.into(), errno }),
-        }
+        Ok(Self { settings, parent: walk::to_parent(dir, parent)?, name: name.into() })
     }
 
     /// Opens the directory; none if there is nothing of that name.

@@ -7,7 +7,7 @@
 )]
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{chown, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -15,7 +15,8 @@ use keyferry::files::FilesSink;
 use keyferry::ports::{Sink, SinkError};
 
 use super::desk::{
-    Desk, Mount, OURS, changed, child, child_as, finish, generations, own_names, root_or_skip, settings, try_publish,
+    Desk, Mount, OURS, THEIRS, changed, child, child_as, finish, generations, own_names, root_or_skip, settings,
+    try_publish,
 };
 
 /// Asserts that both a check and a publish refuse, and say why and what helps.
@@ -59,6 +60,73 @@ fn a_file_or_a_link_where_the_directory_should_be_is_not_replaced() {
     let through = desk.root.path().join("up/real");
     try_publish(&mut FilesSink::new(&settings(&through)), &through, &[("a", "1")]).unwrap();
     super::desk::assert_shows(&through, &[("a", "1")]);
+}
+
+/// Root's links and keyferry's own are the user's way to write the path; another uid's would lead secrets where it likes.
+#[test]
+fn a_link_of_another_uid_is_not_followed_anywhere_in_the_path() {
+    if !root_or_skip() {
+        return;
+    }
+    let desk = Desk::new();
+    let root = desk.root.path();
+    fs::create_dir_all(root.join("real/below")).unwrap();
+    chown(root.join("real/below"), Some(OURS), Some(OURS)).unwrap();
+    let link = |text: &str, name: &str, uid: u32| {
+        symlink(text, root.join(name)).unwrap();
+        lchown(root.join(name), Some(uid), Some(uid)).unwrap();
+    };
+    link(root.join("real").to_str().unwrap(), "theirs", THEIRS);
+    link("real", "relative", THEIRS);
+    link("theirs", "through", 0);
+    link("./real/../real//below/..", "roots", 0);
+    link("roots", "ours", OURS);
+    link("../../../../../../../../../../../../dev/shm", "real/above", 0);
+    let tries = |dir: &Path| {
+        let mut command = child_as(OURS, OURS, "files::refusals::child_tries");
+        command.env("DIR", dir);
+        finish(command)
+    };
+    for (path, culprit) in [
+        ("theirs/below/app", "theirs"),
+        ("relative/below/app", "relative"),
+        ("through/below/app", "theirs"),
+        ("ours/../theirs/below/app", "theirs"),
+    ] {
+        let dir = root.join(path);
+        let refused = tries(&dir);
+        let culprit = root.join(culprit);
+        let reason = format!("leads through {}, a symbolic link of uid {THEIRS}", culprit.display());
+        assert!(refused.contains(&reason), "{refused}");
+        assert!(refused.contains(&format!("chown -h {OURS} {}", culprit.display())), "{refused}");
+    }
+    assert_eq!(fs::read_dir(root.join("real/below")).unwrap().count(), 0);
+    let up = root.join("real/above").join(root.strip_prefix("/dev/shm").unwrap()).join("ours/below/app");
+    for dir in [root.join("roots/below/app"), root.join("ours/below/app"), up] {
+        assert!(tries(&dir).contains("published"), "{}", dir.display());
+        super::desk::assert_shows(&dir, &[("a", "1")]);
+    }
+}
+
+#[test]
+fn links_that_lead_nowhere_or_in_circles_are_told_of() {
+    let desk = Desk::new();
+    let root = desk.root.path();
+    symlink("circle", root.join("circle")).unwrap();
+    symlink("not-there", root.join("dangling")).unwrap();
+    fs::write(root.join("file"), "mine").unwrap();
+    symlink("file", root.join("to-a-file")).unwrap();
+    for (path, reason, fix) in [
+        ("circle/app", "more than 40 symbolic links", "own path"),
+        ("dangling/app", "nor its parent", "medium: Memory"),
+        ("file/app", "/file is a file", "below a volume"),
+        ("file/further/app", "/file is a file", "below a volume"),
+        ("to-a-file/app", "/file is a file", "below a volume"),
+    ] {
+        let dir = root.join(path);
+        let error = assert_refused(&mut FilesSink::new(&settings(&dir)), &dir, reason, fix);
+        assert!(!error.fix.contains("tried again"), "{error}");
+    }
 }
 
 #[test]
