@@ -95,6 +95,8 @@ pub struct Published {
     pub repaired: Vec<String>,
     /// What should have been removed and could not be, a sentence each.
     pub left: Vec<String>,
+    /// What stood at our names before anything of ours did, and where it is now, a sentence each.
+    pub aside: Vec<String>,
 }
 
 /// Why a sink cannot publish: what, where and what to do about it.

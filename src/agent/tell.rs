@@ -244,6 +244,9 @@ pub(super) fn published(sink: &str, before: &SinkStatus, published: &Published) 
     for left in &published.left {
         tracing::warn!(dir = sink, "something stays in {sink}: {left}");
     }
+    for aside in &published.aside {
+        tracing::warn!(dir = sink, "{aside}");
+    }
     let generation = published.generation;
     let names = |paths: &'_ [PathBuf]| few(&paths.iter().filter_map(|path| path.to_str()).collect::<Vec<_>>());
     let what = match (&published.changed[..], &published.removed[..]) {

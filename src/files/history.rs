@@ -39,11 +39,14 @@ pub(super) struct History {
     doubted: Option<Generation>,
     /// The number of the last generation.
     number: u64,
+    /// Whether something of ours has been shown here: then whatever stands at our names was put there later.
+    has_shown: bool,
     /// What the next success has to tell, of the attempts that failed too.
     changed: BTreeSet<PathBuf>,
     removed: BTreeSet<PathBuf>,
     pub(super) repaired: BTreeSet<String>,
     left: BTreeSet<String>,
+    aside: BTreeSet<String>,
 }
 
 /// A generation, by its name in the directory.
@@ -59,7 +62,7 @@ impl History {
     ///
     /// 1. Look at what is shown: was it touched, and which of its files hold what is wanted? After a start or a failure
     ///    it is adopted first, once everything else that a crash left is removed.
-    /// 2. Make the names that users see and that lead nowhere yet. Before the flip and not after it, as kubelet does:
+    /// 2. Make the names that users see and that lead nowhere yet; what was there before keyferry came is put aside. Before the flip and not after it, as kubelet does:
     ///    who waits for `..data` to change then finds every name, while a name that leads nowhere for a moment reads
     ///    like one that is not there.
     /// 3. If nothing differs, that was it.
@@ -82,6 +85,7 @@ impl History {
         // 1. Look at what is shown. It is taken here, and given back by success only.
         let shown = self.shown.take();
         let adopting = shown.is_none();
+        let is_first = adopting && !self.has_shown && place.dir.look(OsStr::new(names::DATA))?.is_none();
         let known = shown.as_ref().map(|(shown, _)| shown.tree.visible_names()).unwrap_or_default();
         let (mut old, findings, found) = match shown {
             Some((shown, before)) => {
@@ -120,8 +124,13 @@ impl History {
         let names: BTreeSet<&OsStr> = wanted.keys().filter_map(|path| names::visible(path.as_ref())).collect();
 
         // 2. Make the names that users see; 3. to 7. renew what they lead to.
-        let renewed = links::show(&place.dir, &names, &known, &mut self.repaired)
-            .and_then(|()| self.renew(place, old.as_mut(), &findings, &wanted));
+        let linked = if is_first {
+            links::show_first(&place.dir, &names, &mut self.aside)
+        } else {
+            links::show(place, &names, &known, &mut self.repaired)
+        };
+        let renewed = linked.and_then(|()| self.renew(place, old.as_mut(), &findings, &wanted));
+        self.has_shown |= renewed.is_ok();
         match renewed {
             Ok(Some(new)) => {
                 self.retired = old.map(|old| (old, now.checked_add(GRACE).unwrap_or(now)));
@@ -152,6 +161,7 @@ impl History {
             kept,
             repaired: mem::take(&mut self.repaired).into_iter().collect(),
             left: mem::take(&mut self.left).into_iter().collect(),
+            aside: mem::take(&mut self.aside).into_iter().collect(),
         })
     }
 
@@ -220,14 +230,19 @@ impl History {
         let tree = generation::build(place, &name, wanted, kept.as_ref())?;
 
         // 6. Flip.
-        let flipped = links::put(&place.dir, OsStr::new(names::DATA), &name).and_then(|()| {
+        let data = OsStr::new(names::DATA);
+        let flipped = links::put(&place.dir, data, &name).and_then(|aside| {
+            if aside.is_some() {
+                let now = links::whereabouts(place, aside.as_deref())?;
+                self.tell(&format!("{} was a directory: put right{now}", names::DATA));
+            }
             self.number = number;
             self.changed.extend(changed);
             self.removed.extend(removed);
             // 7. Look whether it names our generation.
             match links::astray(place, &name, &tree.root.mark)? {
                 None => Ok(()),
-                Some(_) => Err(Trouble::Interference(place.dir.path().join(names::DATA))),
+                Some(_) => Err(Trouble::Interference(place.dir.path().join(data))),
             }
         });
         if let Err(trouble) = flipped {
@@ -280,7 +295,7 @@ impl History {
 
     /// Forgets everything: the directory it was about is another one now.
     pub(super) fn forget(&mut self, why: &str) {
-        (self.shown, self.retired, self.doubted) = (None, None, None);
+        (self.shown, self.retired, self.doubted, self.has_shown) = (None, None, None, false);
         self.tell(why);
     }
 

@@ -38,6 +38,13 @@ pub(super) fn aside() -> Result<OsString, Trouble> {
     Ok(format!("{ASIDE}{}", random()?).into())
 }
 
+/// A new name for what was somebody's before we came. Never one of a leftover: what bears it is not removed.
+pub(super) fn aside_for_good(name: &OsStr) -> Result<OsString, Trouble> {
+    // At most 25 + 4 × 48 bytes: a name has 255.
+    let called: String = name.to_string_lossy().chars().take(48).collect();
+    Ok(format!("{ASIDE}{}-{called}", random()?).into())
+}
+
 /// The number of the generation with this directory name; none if no generation is called so.
 pub(super) fn generation_number(name: &OsStr) -> Option<u64> {
     let (number, rest) = name.to_str()?.strip_prefix("..g")?.split_once('-')?;

@@ -219,8 +219,9 @@ impl Lock {
                 None => dir.create(name).and_then(|file| open_up(&file, &path, None, 0o600).map(|()| file)),
                 Some(mark) if ours(&mark) => dir.open(name, OFlags::RDWR),
                 Some(mark) => {
-                    told.insert(format!("{LOCK} was not ours (uid {}): put out of the way", mark.uid()));
-                    clear(dir, name)?;
+                    let aside = clear(dir, name)?.map(|aside| dir.path().join(aside));
+                    let now = aside.map_or_else(String::new, |aside| format!(", it is {} now", aside.display()));
+                    told.insert(format!("{LOCK} was not ours (uid {}): put out of the way{now}", mark.uid()));
                     continue;
                 }
             };

@@ -335,3 +335,14 @@ fn whoever_asks_for_json_gets_nothing_else() {
     assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
     ended.expect(69, &["keyferry: secret c"]);
 }
+
+#[test]
+fn a_file_of_ones_own_at_the_name_of_a_secret_is_kept_and_told_of() {
+    let world = world();
+    fs::write(world.out().join("a"), "mine").unwrap();
+    let ended = world.init(&world.config(BOTH), &["--log-format", "text"]);
+    let out = world.out().display().to_string();
+    ended.expect(0, &[&format!("WARN there was already a file a in {out}: it is {out}/..aside-")]);
+    assert!(!ended.stderr.contains("as keyferry had left it"), "{ended:#?}");
+    assert_eq!(world.read("a").as_deref(), Some("one"));
+}

@@ -143,6 +143,68 @@ fn leftovers_and_plants_are_in_nobodys_way() {
     assert_eq!(fs::metadata(outside.join("deep/precious")).unwrap().nlink(), 1);
 }
 
+/// Before anything of keyferry's was there, what stands at one of its names is somebody's own.
+#[test]
+fn what_was_there_before_keyferry_is_put_aside_and_never_removed() {
+    let desk = Desk::new().made(0o777);
+    let dir = desk.dir();
+    let long = "n".repeat(255);
+    fs::write(dir.join("a"), "mine").unwrap();
+    fs::write(dir.join(&long), "long").unwrap();
+    symlink("/etc/hostname", dir.join("b")).unwrap();
+    fs::create_dir_all(dir.join("sub/x")).unwrap();
+    fs::write(dir.join("sub/x/y"), "below").unwrap();
+    chmod(&dir.join("sub"), 0o700);
+    fs::create_dir(dir.join("empty")).unwrap();
+    // A link of ours from a crash before the first flip is no news.
+    symlink("..data/later", dir.join("later")).unwrap();
+    let files = [("a", "1"), ("b", "2"), ("sub/c", "3"), ("empty", "4"), ("later", "5"), (&long, "6")];
+    let mut sink = desk.sink();
+    let published = desk.publish(&mut sink, &files);
+    desk.assert_shows(&files);
+    assert_eq!(published.repaired, Vec::<String>::new());
+    assert_eq!(published.aside.len(), 4, "{published:?}");
+    let aside = |name: &str, what: &str| {
+        let beginning = format!("there was already {what} {name} in {}: it is ", dir.display());
+        let told = published.aside.iter().find_map(|told| told.strip_prefix(&beginning)).expect(&beginning);
+        Path::new(told.strip_suffix(" now").unwrap()).to_owned()
+    };
+    let assert_there = || {
+        assert_eq!(fs::read_to_string(aside("a", "a file")).unwrap(), "mine");
+        assert_eq!(fs::read_to_string(aside(&long, "a file")).unwrap(), "long");
+        assert_eq!(fs::read_link(aside("b", "a symbolic link")).unwrap(), Path::new("/etc/hostname"));
+        assert_eq!(fs::read_to_string(aside("sub", "a directory").join("x/y")).unwrap(), "below");
+    };
+    assert_there();
+    // Neither later publishes nor a restart take them for leftovers.
+    assert_eq!(desk.publish(&mut sink, &FILES).aside, Vec::<String>::new());
+    drop(sink);
+    desk.publish(&mut desk.sink(), &[("a", "2")]);
+    assert_there();
+}
+
+#[test]
+fn a_directory_that_is_put_out_of_the_way_is_named() {
+    let desk = Desk::new().made(0o777);
+    let mut sink = desk.sink();
+    desk.publish(&mut sink, &FILES);
+    for name in ["a", "..data", "..lock"] {
+        fs::remove_file(desk.dir().join(name)).unwrap();
+        fs::create_dir_all(desk.dir().join(name).join("x")).unwrap();
+        let published = desk.publish(&mut sink, &FILES);
+        let told = published.repaired.iter().find_map(|told| told.split_once(" is ").map(|(_, rest)| rest));
+        let path = told.unwrap_or_else(|| panic!("{published:?}")).strip_suffix(" now").unwrap();
+        assert!(Path::new(path).join("x").is_dir(), "{published:?}");
+        assert_eq!(published.aside, Vec::<String>::new());
+    }
+    // Closed to others and under our uid it may be a generation that a neighbour has moved: no secret stays behind.
+    fs::remove_file(desk.dir().join("a")).unwrap();
+    fs::create_dir_all(desk.dir().join("a/x")).unwrap();
+    chmod(&desk.dir().join("a"), 0o700);
+    let published = desk.publish(&mut sink, &FILES);
+    assert!(published.repaired.iter().all(|told| !told.contains(" now")), "{published:?}");
+}
+
 #[test]
 fn a_lock_that_is_taken_away_is_made_again() {
     let desk = Desk::new().made(0o777);
