@@ -34,6 +34,8 @@ use crate::survey::Survey;
 
 pub use revise::Revised;
 
+pub(crate) use tell::few;
+
 /// What the outside tells the loop.
 #[derive(Debug)]
 pub enum Event {

@@ -207,7 +207,7 @@ fn what(gate: &Gate) -> String {
 }
 
 /// The first few names, and how many more there are.
-fn few(names: &[&str]) -> String {
+pub(crate) fn few(names: &[&str]) -> String {
     const SHOWN: usize = 5;
     let shown = names.iter().take(SHOWN).copied().collect::<Vec<_>>().join(", ");
     match names.len().saturating_sub(SHOWN) {
@@ -264,11 +264,12 @@ pub(super) fn published(sink: &str, before: &SinkStatus, published: &Published) 
     if published.kept.iter().any(|file| !before.kept.contains(file)) {
         let kept: Vec<_> = published.kept.iter().filter_map(|path| path.to_str()).collect();
         let count = kept.len();
+        let (files, stay) = if count == 1 { ("file", "stays") } else { ("files", "stay") };
+        let kept = few(&kept);
         tracing::info!(
             dir = sink,
             kept = count,
-            "{count} files of an earlier run stay in {sink} until there is something newer: {}",
-            few(&kept)
+            "{count} {files} of an earlier run {stay} in {sink} until there is something newer: {kept}"
         );
     }
 }

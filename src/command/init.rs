@@ -27,6 +27,7 @@ pub(super) async fn init(
     // Whoever would be told of a change is started when this has ended.
     config.on_change.clear();
     start::tell_identities(&config);
+    start::tell_unpublished(&config);
     let (agent, _) = start::agent(&config, environment)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);

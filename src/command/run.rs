@@ -14,6 +14,7 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     let signals = Signals::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
     let (config, file) = start::configuration(global, environment)?;
     start::tell_identities(&config);
+    start::tell_unpublished(&config);
     let (agent, source) = start::agent(&config, environment)?;
     tracing::info!(
         secrets = config.secrets.len(),

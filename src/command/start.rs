@@ -11,11 +11,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::Ended;
 use super::sources::Sources;
-use crate::agent::{Agent, Parts};
+use crate::agent::{Agent, Parts, few};
 use crate::azure::{self, Azure};
 use crate::cli::Global;
 use crate::config::hooks::{Action, OnChange};
-use crate::config::{self, Config, DEFAULT_IDENTITY, Identity, SecretConfig, Settings};
+use crate::config::{self, Config, DEFAULT_IDENTITY, Directory, Identity, SecretConfig, Settings};
 use crate::exit::Exit;
 use crate::extract::Cut;
 use crate::files::FilesSink;
@@ -187,6 +187,33 @@ pub(super) fn tell_identities(config: &Config) {
             _ => "the vault's own 'identity' says so",
         };
         tracing::info!(identity = %name, "identity '{name}' is {identity}, because {because}");
+    }
+}
+
+/// Says of what is fetched and goes nowhere. Who wants that writes `file: false`, or has hooks that wait for it.
+pub(super) fn tell_unpublished(config: &Config) {
+    let shown = |directory: &'_ Directory| {
+        let rendered = directory.rendered.values().flat_map(|file| file.recipe.secrets().into_iter().cloned());
+        directory.include.iter().cloned().chain(rendered).collect::<Vec<SecretName>>()
+    };
+    let published: BTreeSet<SecretName> = config.files.iter().flat_map(shown).collect();
+    if published.is_empty() && config.on_change.is_empty() {
+        let why = match (config.secrets.is_empty(), config.files.is_empty()) {
+            (true, _) => "there are no 'secrets'",
+            (false, true) => "there is no 'files', such as 'files: {dir: /run/keyferry}'",
+            (false, false) => "no directory includes a secret that has a file",
+        };
+        tracing::warn!("the configuration publishes nothing: {why}");
+        return;
+    }
+    let is_lost = |(name, secret): &(&SecretName, &SecretConfig)| !secret.files.is_empty() && !published.contains(*name);
+    let lost: Vec<&str> = config.secrets.iter().filter(is_lost).map(|(name, _)| name.as_str()).collect();
+    if !lost.is_empty() && !published.is_empty() {
+        tracing::warn!(
+            secrets = lost.len(),
+            "in no directory, so that nobody can read what is fetched: {}; include them in one, or write 'file: false'",
+            few(&lost)
+        );
     }
 }
 

@@ -346,3 +346,41 @@ fn a_file_of_ones_own_at_the_name_of_a_secret_is_kept_and_told_of() {
     assert!(!ended.stderr.contains("as keyferry had left it"), "{ended:#?}");
     assert_eq!(world.read("a").as_deref(), Some("one"));
 }
+
+#[test]
+fn what_is_fetched_for_nobody_is_told_of_once() {
+    let world = world();
+    let (preamble, out) = (world.preamble(&["demo"]), world.out());
+    let files = format!("files: {{dir: {}, include: [a]}}\n", out.display());
+    let none = format!("files: {{dir: {}, include: []}}\n", out.display());
+    let hook = "onChange: [{http: {url: \"http://127.0.0.1:9/\"}}]\n";
+    let lost = "WARN in no directory, so that nobody can read what is fetched: b; include them";
+    let nothing = |why: &str| format!("WARN the configuration publishes nothing: {why}");
+    let cases = [
+        (format!("{preamble}{BOTH}"), Some(nothing("there is no 'files'"))),
+        (format!("{preamble}{none}{BOTH}"), Some(nothing("no directory includes a secret"))),
+        (preamble.clone(), Some(nothing("there are no 'secrets'"))),
+        (format!("{preamble}{files}{BOTH}"), Some(lost.to_owned())),
+        // init tells nobody of changes.
+        (format!("{preamble}{hook}{BOTH}"), Some(nothing("there is no 'files'"))),
+        (format!("{preamble}{files}secrets: {{a: keyvault:demo/secrets/a}}\n"), None),
+        (
+            format!(
+                "{preamble}{files}secrets: {{a: keyvault:demo/secrets/a, b: {{from: keyvault:demo/secrets/b, file: false}}}}\n"
+            ),
+            None,
+        ),
+    ];
+    for (config, warning) in cases {
+        let ended = world.init(&config, &["--log-format", "text"]);
+        ended.expect(0, warning.as_deref().as_slice());
+        assert_eq!(ended.stderr.matches(" WARN ").count(), usize::from(warning.is_some()), "{ended:#?}");
+    }
+    let running = world.run(&format!("{preamble}{files}{BOTH}"));
+    running.wait_for("in no directory, so that nobody can read what is fetched: b", 1);
+    assert_eq!(running.stop().0, Some(0));
+    // Whoever is told of a change may fetch it.
+    let running = world.run(&format!("{preamble}{hook}{BOTH}"));
+    running.wait_for("everything that was due has been asked for", 1);
+    assert_eq!(running.count("publishes nothing"), 0);
+}

@@ -37,7 +37,7 @@ fn what_comes_late_after_a_restart_is_told_only_if_it_differs() {
         fs::remove_file(bench.path("in/a")).unwrap();
         let agent = bench.run(&application.hook());
         agent.wait_for("secret a (file:", 1);
-        agent.wait_for("1 files of an earlier run stay", 1);
+        agent.wait_for("1 file of an earlier run stays in", 1);
         bench.put("a", late);
         agent.signal(Signal::HUP);
         agent.wait_for("secret a is fetched again", 1);
