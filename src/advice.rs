@@ -15,27 +15,25 @@ use kept::Kept;
 
 /// What to do about the failure of an object.
 pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
-    if let Some(advice) = sign_in::on_audience(failure) {
+    let who = object.identity().map(|name| Who::new(name, object, identities));
+    if let Some(advice) = on_redirect(failure).or_else(|| sign_in::on_audience(failure, object, who.as_ref()?)) {
         return advice;
     }
-    match object {
-        Object::File(path) => on_file(failure, &path.display().to_string()),
-        Object::Token { identity, .. } => sign_in::on(failure, &Who::new(identity, identities)),
-        Object::Connection { identity, workspace, name } => {
-            let who = Who::new(identity, identities);
-            match failure.blame {
-                Blame::Identity => sign_in::on(failure, &who),
-                Blame::Host | Blame::Object => connection::on(failure, workspace, name, &who),
-            }
-        }
-        Object::Vault { collection, identity, vault, name, version } => {
+    match (object, &who) {
+        (Object::File(path), _) => on_file(failure, &path.display().to_string()),
+        (_, None) => BY_ITSELF.to_owned(),
+        (Object::Token { .. }, Some(who)) => sign_in::on(failure, who),
+        (Object::Connection { workspace, name, .. }, Some(who)) => match failure.blame {
+            Blame::Identity => sign_in::on(failure, who),
+            Blame::Host | Blame::Object => connection::on(failure, workspace, name, who),
+        },
+        (Object::Vault { collection, vault, name, version, .. }, Some(who)) => {
             let vault = vault.0.split('.').next().unwrap_or_default();
-            let who = Who::new(identity, identities);
             match failure.blame {
-                Blame::Identity => sign_in::on(failure, &who),
-                Blame::Host => on_vault(failure, vault, &who),
+                Blame::Identity => sign_in::on(failure, who),
+                Blame::Host => on_vault(failure, vault, who),
                 Blame::Object => {
-                    kept::on(failure, &Kept { collection: *collection, vault, name, version: version.as_ref() }, &who)
+                    kept::on(failure, &Kept { collection: *collection, vault, name, version: version.as_ref() }, who)
                 }
             }
         }
@@ -45,11 +43,21 @@ pub fn on(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName
 /// The failure of an object in words: what, as whom, and what to do about it.
 pub fn told(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityName, Identity>) -> String {
     let advice = on(failure, object, identities);
-    let called = object.identity().map(|identity| Who::new(identity, identities).called);
+    let called = object.identity().map(|identity| Who::new(identity, object, identities).called);
     match called.filter(|called| !advice.contains(called)) {
         Some(called) => format!("{failure}; asked for as {called}; {advice}"),
         None => format!("{failure}; {advice}"),
     }
+}
+
+/// An answer that leads elsewhere, whoever gave it: no service of Azure's does that to these requests.
+fn on_redirect(failure: &Failure) -> Option<String> {
+    let (_, status) = failure.code.as_str().rsplit_once("http-")?;
+    (status.len() == 3 && status.starts_with('3')).then(|| {
+        "something on the way redirects, and keyferry follows no redirect, because a token could follow it: a proxy that \
+         wants a login, or a name that leads elsewhere; see to HTTPS_PROXY, NO_PROXY and DNS"
+            .to_owned()
+    })
 }
 
 const CERTIFICATE: &str =
@@ -68,10 +76,12 @@ struct Who<'a> {
     /// Its path in Microsoft Graph.
     graph: String,
     tenant: &'a str,
+    /// What its token is asked for; none where that is Azure Resource Manager, whatever the cloud.
+    scope: Option<String>,
 }
 
 impl<'a> Who<'a> {
-    fn new(name: &IdentityName, identities: &'a BTreeMap<IdentityName, Identity>) -> Self {
+    fn new(name: &IdentityName, wanted: &Object, identities: &'a BTreeMap<IdentityName, Identity>) -> Self {
         let identity = identities.get(name);
         let client = |id: &str| {
             (format!("client {id}"), id.to_owned(), format!("--spn {id}"), format!("servicePrincipals(appId='{id}')"))
@@ -103,7 +113,16 @@ impl<'a> Who<'a> {
             None => client("<client-id>"),
         };
         let tenant = identity.and_then(Identity::tenant).unwrap_or("<tenant-id>");
-        Self { identity, called, assignee, policy, graph, tenant }
+        let scope = match wanted {
+            Object::Token { scope, .. } => Some(scope.to_string()),
+            // In every cloud of Azure's the audience of vaults is their suffix.
+            Object::Vault { vault, .. } => {
+                let suffix = vault.0.split_once('.').map_or(vault.0.as_str(), |(_, suffix)| suffix);
+                Some(format!("https://{}/.default", suffix.split(':').next().unwrap_or_default()))
+            }
+            Object::Connection { .. } | Object::File(_) => None,
+        };
+        Self { identity, called, assignee, policy, graph, tenant, scope }
     }
 }
 
@@ -144,6 +163,11 @@ fn on_vault(failure: &Failure, vault: &str, who: &Who<'_>) -> String {
                  with: date -u), and the vault's tenant {tenant}: az keyvault show --name {vault} --query \
                  properties.tenantId"
             ),
+            Kind::Throttled => {
+                "the vault is asked too often, by whomever: it is tried again by itself, ever less often, and a longer \
+                 refresh.interval asks less often"
+                    .to_owned()
+            }
             _ => BY_ITSELF.to_owned(),
         },
     }

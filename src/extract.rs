@@ -91,6 +91,16 @@ pub enum Unusable {
     NotPem,
 }
 
+impl Unusable {
+    /// The failure's code: what `expect` refuses is the configuration's word against the content's.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty | Self::NotJson | Self::NotPem => "unexpected",
+            _ => "unusable",
+        }
+    }
+}
+
 impl Cut {
     /// What a reference by itself says of how its value is cut out, if these parts are wanted; of a certificate of which
     /// none is wanted in a file it is key and chain in one.

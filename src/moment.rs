@@ -56,8 +56,17 @@ impl Moment {
     }
 }
 
+/// A while in words, by its two greatest units: `6years 2months`. Nobody cares for the seconds of years.
+pub fn roughly(while_: Duration) -> String {
+    let exactly = humantime::format_duration(Duration::from_secs(while_.as_secs())).to_string();
+    exactly.split(' ').take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// `tick` and a while more; a while that no clock can hold counts as a year.
 pub fn later(tick: Instant, while_: Duration) -> Instant {
     const YEAR: Duration = Duration::from_hours(365 * 24);
     tick.checked_add(while_).or_else(|| tick.checked_add(YEAR)).unwrap_or(tick)
 }
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,9 @@ pub(super) fn on(failure: &Failure, workspace: &Workspace, name: &ConnectionName
              refresh.connectionInterval asks less often; see who else asks: az monitor activity-log list --subscription \
              {subscription} --offset 1h --query \"[].caller\""
         ),
+        (Kind::Content, "unexpected") => {
+            format!("look at it: az ml connection show --name {name} {at}; and at 'expect' in the configuration")
+        }
         (Kind::Content, _) => format!("look at it: az ml connection show --name {name} {at}; and at the reference"),
         _ => BY_ITSELF.to_owned(),
     }

@@ -76,6 +76,12 @@ pub(super) fn on(failure: &Failure, kept: &Kept<'_>, who: &Who<'_>) -> String {
             let version = version.map(|version| format!(" --version {}", version.as_str())).unwrap_or_default();
             format!("switch it on: {}{version} --enabled true", kept.az("set-attributes"))
         }
+        (Kind::Content, "plain-secret") => format!(
+            "write 'secrets/{name}' instead of 'certificates/{name}' in the reference, to publish it as it is; the vault's \
+             certificates: az keyvault certificate list --vault-name {vault} --query \"[].name\" --output tsv",
+            name = kept.name.as_str()
+        ),
+        (Kind::Content, "unexpected") => "correct the secret, or 'expect' in the configuration".to_owned(),
         (Kind::Content, _) => match collection {
             Collection::Secret => "correct the secret, or 'property' and 'decode' in the configuration".to_owned(),
             Collection::Certificate => format!("look at how it is made: {} --query policy", kept.az("show")),

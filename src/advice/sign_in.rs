@@ -1,11 +1,15 @@
 //! What to do when nobody can sign in: each kind of identity fails in ways of its own.
 
 use super::{BY_ITSELF, CERTIFICATE, Who};
-use crate::config::identity::Identity;
+use crate::config::identity::{Identity, Managed, Which};
 use crate::failure::{Failure, Kind};
+use crate::reference::Object;
 
 const CREDENTIALS: &str =
     "compare with: az identity federated-credential list --identity-name <identity> --resource-group <group>";
+
+const ENDPOINT: &str = "az ml online-endpoint show --name <endpoint> --workspace-name <workspace> --resource-group <group> \
+     --query identity";
 
 /// What to do about a failure to sign in.
 pub(super) fn on(failure: &Failure, who: &Who<'_>) -> String {
@@ -21,14 +25,15 @@ pub(super) fn on(failure: &Failure, who: &Who<'_>) -> String {
     own.or_else(|| on_entra(code, who)).unwrap_or_else(|| match (failure.kind, who.identity) {
         (Kind::Outage | Kind::Throttled, _) => BY_ITSELF.to_owned(),
         (_, Some(Identity::AzureCli(_))) => {
-            format!("log in anew: {} --scope https://vault.azure.net/.default", login(who))
+            let scope = who.scope.as_ref().map(|scope| format!(" --scope {scope}")).unwrap_or_default();
+            format!("log in anew: {}{scope}", login(who))
         }
         _ => format!("check {} in tenant {}: az ad sp show --id {}", who.called, who.tenant, who.assignee),
     })
 }
 
 /// What to do when nobody gives tokens for what was asked for.
-pub(super) fn on_audience(failure: &Failure) -> Option<String> {
+pub(super) fn on_audience(failure: &Failure, object: &Object, who: &Who<'_>) -> Option<String> {
     let is_unknown = matches!(
         failure.code.as_str(),
         "AADSTS70011"
@@ -38,10 +43,20 @@ pub(super) fn on_audience(failure: &Failure) -> Option<String> {
             | "identity-endpoint-invalid-resource"
             | "msi-endpoint-invalid-resource"
     );
-    is_unknown.then(|| {
-        "tokens are for one service of the cloud: correct the scope of the reference, or set 'cloud' to the vault's; \
-         compare with: az cloud show --query suffixes.keyvaultDns"
-            .to_owned()
+    is_unknown.then(|| match object {
+        Object::Token { scope, .. } => format!(
+            "tenant {} knows no application {}, or none that tokens can be asked for: correct the scope of the reference, \
+             letter by letter, or have the application registered there; look with: az ad sp show --id {}",
+            who.tenant,
+            scope.resource(),
+            scope.resource()
+        ),
+        Object::Vault { .. } => "tokens are for one service of the cloud: set 'cloud' to the vault's; compare with: az \
+             cloud show --query suffixes.keyvaultDns"
+            .to_owned(),
+        Object::Connection { .. } | Object::File(_) => "tokens are for one service of the cloud: set 'cloud' to the \
+             subscription's; compare with: az cloud show --query endpoints.resourceManager"
+            .to_owned(),
     })
 }
 
@@ -115,6 +130,11 @@ fn on_workload(code: &str, who: &Who<'_>) -> Option<String> {
         "AADSTS700211" => {
             format!("no federated credential of {called} names this token's issuer; {CREDENTIALS}")
         }
+        "AADSTS700212" if is_bound => format!(
+            "the token of {called} in {token_file} must be of the audience api://AKSIdentityBinding, which the cluster's \
+             token proxy wants: annotate the pod azure.workload.identity/use-identity-binding: \"true\" and restart it, so \
+             that the webhook mounts such a token"
+        ),
         "AADSTS700212" => {
             format!(
                 "the token's audience is not the federated credential's (api://AzureADTokenExchange) of {called}; \
@@ -168,7 +188,12 @@ fn on_certificate(code: &str, who: &Who<'_>) -> Option<String> {
         "certificate-missing" | "certificate-unreadable" | "certificate-empty" => format!(
             "{called} signs in with it: it must hold certificate and key in PEM and be readable by keyferry's uid"
         ),
-        "certificate-encrypted" | "certificate-without-key" | "certificate-malformed" => format!(
+        "certificate-encrypted" => format!(
+            "{called} signs in with a key that has no password: openssl pkey -in app.pem -out key.pem takes it from a PEM \
+             key (the certificate stays beside it in one file); a PFX is converted with: openssl pkcs12 -in app.pfx -nodes \
+             -out app.pem"
+        ),
+        "certificate-without-key" | "certificate-malformed" => format!(
             "{called} signs in with certificate and key in one PEM file; convert a PFX with: openssl pkcs12 -in app.pfx \
              -nodes -out app.pem"
         ),
@@ -195,8 +220,8 @@ fn on_managed(code: &str, who: &Who<'_>) -> Option<String> {
     Some(match code {
         "identity-not-found" => format!(
             "assign {called} here: az vm identity show --name <vm> --resource-group <group>, az webapp identity show \
-             --name <app> --resource-group <group> or az ml online-endpoint show --name <endpoint> --query identity; \
-             AZURE_CLIENT_ID must be the client id of one that is assigned; {by_hand}"
+             --name <app> --resource-group <group> or {ENDPOINT}; its id, from 'identity' in the configuration or from \
+             AZURE_CLIENT_ID, must be that of one that is assigned; {by_hand}"
         ),
         "several-identities" => "choose one: 'identity: {managed: {clientId: …}}' or AZURE_CLIENT_ID; az vm identity show \
              --name <vm> --resource-group <group> lists them"
@@ -226,24 +251,35 @@ fn on_managed(code: &str, who: &Who<'_>) -> Option<String> {
         ),
         "identity-endpoint-throttled" => "App Service's endpoint is asked too often: it is tried again later".to_owned(),
         "msi-endpoint-unreachable" => "Azure ML's endpoint (MSI_ENDPOINT) must be reachable in the container; look with: \
-             az ml online-deployment get-logs --name <deployment> --endpoint-name <endpoint>"
+             az ml online-deployment get-logs --name <deployment> --endpoint-name <endpoint> --workspace-name <workspace> \
+             --resource-group <group>"
             .to_owned(),
         "msi-endpoint-refuses-the-secret" | "msi-endpoint-secret-malformed" => "MSI_SECRET must be the one that Azure ML gave this container: do not set it \
              by hand, and pass both MSI_ENDPOINT and MSI_SECRET on unchanged"
             .to_owned(),
         "msi-endpoint-http-400" => format!(
             "Azure ML refuses the request for {called}; a user-assigned identity needs its clientId in \
-             'identity: {{managed: {{clientId: …}}}}': az ml online-endpoint show --name <endpoint> --query identity"
+             'identity: {{managed: {{clientId: …}}}}': {ENDPOINT}"
         ),
         "msi-endpoint-throttled" => "Azure ML's endpoint is asked too often: it is tried again later".to_owned(),
         "public-address" => format!(
             "look where IDENTITY_ENDPOINT, MSI_ENDPOINT or AZURE_POD_IDENTITY_AUTHORITY_HOST leads: the secret that goes \
              there must not leave this machine's network; {by_hand}"
         ),
-        "no-identity" => "choose by hand: 'identity: {workload: {}}' in a pod labelled azure.workload.identity/use: \
-             \"true\", {managed: {}} on Azure's machines, {clientSecret: {}} or {clientCertificate: {}} elsewhere; on a \
-             laptop install the Azure CLI and run: az login"
-            .to_owned(),
+        "no-identity" => {
+            let alone = match who.identity {
+                Some(Identity::Detected(Managed { which: Which::Client(_), .. })) => {
+                    "AZURE_CLIENT_ID alone names a managed identity: with AZURE_TENANT_ID and a credential's variable it \
+                     names an application; or "
+                }
+                _ => "",
+            };
+            format!(
+                "{alone}choose by hand: 'identity: {{workload: {{}}}}' in a pod labelled azure.workload.identity/use: \
+                 \"true\", {{managed: {{}}}} on Azure's machines, {{clientSecret: {{}}}} or {{clientCertificate: {{}}}} \
+                 elsewhere; on a laptop install the Azure CLI and run: az login"
+            )
+        }
         _ => return None,
     })
 }
@@ -257,15 +293,17 @@ fn login(who: &Who<'_>) -> String {
 
 fn on_azure_cli(code: &str, who: &Who<'_>) -> Option<String> {
     let login = login(who);
+    let what = who.scope.as_ref().map_or("--resource-type arm".to_owned(), |scope| format!("--scope {scope}"));
+    let tenant = if who.tenant == "<tenant-id>" { String::new() } else { format!(" --tenant {}", who.tenant) };
+    // The token itself stays off the terminal.
+    let ask = format!("az account get-access-token {what}{tenant} --query expiresOn");
     Some(match code {
         "az-not-installed" | "az-unusable" => format!(
             "install it (https://aka.ms/azure-cli), put it into PATH and run: {login}; or choose another with 'identity'"
         ),
         "az-not-logged-in" => format!("log in: {login}"),
-        "az-timeout" => "see what takes it so long: az account get-access-token --debug".to_owned(),
-        "az-failed" | "az-bad-answer" => {
-            format!("see what it says: az account get-access-token --query expiresOn; a new login may help: {login}")
-        }
+        "az-timeout" => format!("see what takes it so long: {ask} --debug"),
+        "az-failed" | "az-bad-answer" => format!("see what it says: {ask}; a new login may help: {login}"),
         _ => return None,
     })
 }

@@ -4,7 +4,7 @@ use crate::config::identity::{
 };
 use crate::config::nearby::Nearby;
 use crate::failure::Code;
-use crate::reference::{Collection, ObjectName, VaultHost, VersionId};
+use crate::reference::{Collection, ConnectionName, ObjectName, Scope, VaultHost, VersionId, Workspace};
 
 fn advice(blame: Blame, kind: Kind, code: &str) -> String {
     advice_for(workload(), blame, kind, code)
@@ -63,6 +63,9 @@ fn each_cause_has_its_own_advice() {
         (Blame::Host, Kind::Denied, "ForbiddenByFirewall", "az keyvault network-rule add --name contoso"),
         (Blame::Host, Kind::Denied, "ForbiddenByConnection", "private endpoint"),
         (Blame::Host, Kind::Outage, "dns", "az keyvault show --name contoso"),
+        (Blame::Host, Kind::Throttled, "Throttled", "a longer refresh.interval asks less often"),
+        (Blame::Host, Kind::Outage, "http-302", "keyferry follows no redirect"),
+        (Blame::Object, Kind::Content, "unexpected", "'expect' in the configuration"),
         (Blame::Host, Kind::Misconfigured, "AKV10032", "properties.tenantId"),
         (Blame::Identity, Kind::Missing, "token-file-missing", "client my-client signs in with it"),
         (Blame::Identity, Kind::Denied, "AADSTS700213", "subject"),
@@ -114,6 +117,7 @@ fn each_kind_of_identity_has_its_own_advice() {
     let bound = Identity::Workload(Workload { proxy: Some(proxy), ..unbound.clone() });
     let cli = Identity::AzureCli(AzureCli { tenant: Some("my-tenant".to_owned()) });
     let detected = Identity::Detected(managed(Which::System));
+    let by_client = Identity::Detected(managed(Which::Client("my-client".to_owned())));
     let resource = Identity::Managed(managed(Which::Resource("my-id".to_owned())));
     let table = [
         (&workload, "AADSTS90061", "az aks show"),
@@ -134,6 +138,10 @@ fn each_kind_of_identity_has_its_own_advice() {
         (&bound, "token-proxy-certificate", "AZURE_KUBERNETES_SNI_NAME"),
         (&bound, "token-proxy-ca-missing", "use-identity-binding"),
         (&workload, "http-403", "az ad sp show"),
+        (&workload, "AADSTS700212", "(api://AzureADTokenExchange)"),
+        (&bound, "AADSTS700212", "must be of the audience api://AKSIdentityBinding"),
+        (&workload, "http-308", "follows no redirect"),
+        (&system, "imds-http-302", "follows no redirect"),
         (&bound, "http-403", "kubectl auth can-i use-managed-identity my-client.cid.wi.aks.azure.com"),
         (&secret, "secret-file-missing", "az ad app credential reset --id my-client"),
         (&secret, "AADSTS7000215", "az ad app credential list --id my-client"),
@@ -141,11 +149,14 @@ fn each_kind_of_identity_has_its_own_advice() {
         (&secret, "AADSTS700016", "not an application of tenant my-tenant"),
         (&certificate, "certificate-missing", "PEM"),
         (&certificate, "certificate-encrypted", "openssl pkcs12"),
+        (&certificate, "certificate-encrypted", "openssl pkey -in app.pem -out key.pem"),
         (&certificate, "certificate-not-rsa", "--create-cert"),
         (&certificate, "certificate-of-another-key", "belongs to the key"),
         (&certificate, "AADSTS700027", "--cert @app.pem --append"),
         (&certificate, "AADSTS700024", "date -u"),
         (&system, "identity-not-found", "assign the system-assigned identity here: az vm identity show"),
+        (&system, "identity-not-found", "its id, from 'identity' in the configuration or from AZURE_CLIENT_ID"),
+        (&system, "identity-not-found", "az ml online-endpoint show --name <endpoint> --workspace-name <workspace>"),
         (&system, "several-identities", "AZURE_CLIENT_ID"),
         (&system, "imds-unreachable", "169.254.169.254"),
         (&system, "imds-updating", "back within minutes"),
@@ -165,9 +176,14 @@ fn each_kind_of_identity_has_its_own_advice() {
         (&cli, "az-not-installed", "https://aka.ms/azure-cli"),
         (&cli, "az-not-logged-in", "az login --tenant my-tenant"),
         (&cli, "az-timeout", "--debug"),
-        (&cli, "az-failed", "az account get-access-token"),
+        (
+            &cli,
+            "az-failed",
+            "az account get-access-token --scope https://vault.azure.net/.default --tenant my-tenant --query expiresOn",
+        ),
         (&cli, "AADSTS50076", "az login --tenant my-tenant --scope"),
         (&detected, "no-identity", "choose by hand"),
+        (&by_client, "no-identity", "AZURE_CLIENT_ID alone names a managed identity"),
         (&detected, "az-not-logged-in", "az login"),
     ];
     for (identity, code, piece) in table {
@@ -205,7 +221,9 @@ fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
     let disabled = (Blame::Object, Kind::Disabled, "SecretDisabled");
     let content = (Blame::Object, Kind::Content, "unusable");
     let (certificate, key) = (Collection::Certificate, Collection::Key);
-    let table: [(What, _, &[&str]); 13] = [
+    let plain = (Blame::Object, Kind::Content, "plain-secret");
+    let table: [(What, _, &[&str]); 14] = [
+        ((certificate, "web", None), plain, &["write 'secrets/web' instead of 'certificates/web'"]),
         ((certificate, "web", None), denied, &["--role \"Key Vault Certificate User\"", "certificate's secret"]),
         ((key, "sign", None), denied, &["--role \"Key Vault Reader\" --assignee my-client"]),
         ((certificate, "web", None), no_policy, &["--spn my-client --secret-permissions get;", "certificate's secret"]),
@@ -270,6 +288,49 @@ fn what_a_vault_keeps_is_asked_for_by_its_own_commands() {
     }
 }
 
+/// What nobody gives tokens for is the reference's scope, or the cloud; and `az` is asked for what keyferry asked for.
+#[test]
+fn advice_speaks_of_what_the_token_is_for() {
+    let name = IdentityName("default".to_owned());
+    let workspace = "/subscriptions/33333333-3333-3333-3333-333333333333/resourceGroups/ml/providers/\
+        Microsoft.MachineLearningServices/workspaces/prod";
+    let token = |scope: &str| Object::Token { identity: name.clone(), scope: Scope::parse(scope).unwrap() };
+    let connection = Object::Connection {
+        identity: name.clone(),
+        workspace: Workspace::parse_id(workspace).unwrap(),
+        name: ConnectionName::parse("aoai").unwrap(),
+    };
+    let vault = Object::Vault {
+        collection: Collection::Secret,
+        identity: name.clone(),
+        vault: VaultHost("contoso.vault.usgovcloudapi.net:8443".to_owned()),
+        name: ObjectName::parse("db").unwrap(),
+        version: None,
+    };
+    let cli = Identity::AzureCli(AzureCli { tenant: None });
+    let advice = |object: &Object, code: &str| {
+        let failure = Failure::new(Blame::Identity, Kind::Denied, Code::new(code));
+        on(&failure, object, &BTreeMap::from([(name.clone(), cli.clone())]))
+    };
+    for code in
+        ["AADSTS70011", "AADSTS500011", "AADSTS700022", "imds-invalid-resource", "msi-endpoint-invalid-resource"]
+    {
+        let of_token = advice(&token("api://my-app/.default"), code);
+        assert!(of_token.contains("az ad sp show --id api://my-app") && !of_token.contains("vault"), "{of_token}");
+        assert!(advice(&vault, code).contains("suffixes.keyvaultDns"));
+        let of_connection = advice(&connection, code);
+        assert!(of_connection.contains("resourceManager") && !of_connection.contains("vault"), "{of_connection}");
+    }
+    for (object, asked) in [
+        (&token("api://my-app/.default"), "--scope api://my-app/.default"),
+        (&vault, "--scope https://vault.usgovcloudapi.net/.default"),
+        (&connection, "--resource-type arm"),
+    ] {
+        assert!(advice(object, "az-failed").contains(&format!("az account get-access-token {asked} --query")));
+        assert!(advice(object, "az-timeout").contains(&format!("{asked} --query expiresOn --debug")));
+    }
+}
+
 /// The code of whatever is advised on, as the sources' patterns have it.
 fn codes_with_advice() -> Vec<&'static str> {
     let sources = [
@@ -299,7 +360,8 @@ fn the_documentation_knows_every_code_that_has_advice() {
     let others = "CertificateNotFound KeyNotFound CertificateDisabled KeyDisabled AKV10046 Throttled AADSTS90006 \
         AADSTS90012 AADSTS90024 AADSTS90033 AADSTS90090 NotFoundError AuthorizationFailed InvalidAuthenticationToken \
         ExpiredAuthenticationToken SubscriptionRequestsThrottled ResourceRequestsThrottled no-certificate no-public-key \
-        no-challenge timeout cut-off";
+        no-challenge timeout cut-off answer-too-long file-missing file-too-long file-unreadable not-a-file unknown \
+        unusable";
     let codes = codes_with_advice();
     assert!(
         codes.len() > 80 && codes.contains(&"AADSTS501051") && codes.contains(&"token-proxy-ca-empty"),

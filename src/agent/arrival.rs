@@ -69,7 +69,7 @@ impl<S: Source> Agent<S> {
             Ok(secret) => secret,
             Err(error) => {
                 self.moved |= self.holdings.failed(name);
-                let failure = Failure::new(Blame::Object, Kind::Content, Code::new("unusable"));
+                let failure = Failure::new(Blame::Object, Kind::Content, Code::new(error.code()));
                 return Err(failure.because(error.to_string()));
             }
         };

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::Agent;
 use crate::advice;
 use crate::config::OnRevoked;
 use crate::failure::{Blame, Failure};
-use crate::moment::{Moment, UnixTime};
+use crate::moment::{Moment, UnixTime, roughly};
 use crate::ports::{Change, Fetched, Hint, HookError, Published, SinkError, Source};
 use crate::reference::{Gate, Object, SecretName};
 use crate::schedule::GateChange;
@@ -65,7 +64,7 @@ impl<S: Source> Agent<S> {
         if let Some(expires) =
             fetched.expires.filter(|expires| *expires <= now.wall && status.expires != Some(*expires))
         {
-            let since = humantime::format_duration(Duration::from_secs(now.wall.since(expires).as_secs()));
+            let since = roughly(now.wall.since(expires));
             tracing::warn!(secret = %name, "secret {name} ({}) has expired, {since} ago; it is published all the same", status.reference);
         }
     }

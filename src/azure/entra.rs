@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::answer::retry_after;
 use crate::failure::{Blame, Code, Failure, Kind};
-use crate::moment::{Clock, UnixTime};
+use crate::moment::{Clock, UnixTime, roughly};
 
 const DATE: HeaderName = HeaderName::from_static("date");
 /// Entra forgives this much difference between its clock and an assertion's times.
@@ -168,7 +168,7 @@ fn skew(aadsts: u32, headers: &Headers, clock: &Clock) -> Option<String> {
     let (skew, direction) =
         if ours > theirs { (ours.since(theirs), "ahead of") } else { (theirs.since(ours), "behind") };
     (skew >= FORGIVEN_SKEW).then(|| {
-        let skew = humantime::format_duration(Duration::from_secs(skew.as_secs()));
+        let skew = roughly(skew);
         format!("this machine's clock is {skew} {direction} the authority's")
     })
 }

@@ -36,20 +36,20 @@ pub enum Unusable {
     NoTarget,
 }
 
-/// The credentials that each authentication type has; of one that is not known here, whatever it has can be asked for.
+/// The credentials that each authentication type can have; of one that is not known here, whatever it has can be asked for.
 const KNOWN: [(&str, &str); 10] = [
-    ("ApiKey", "an ApiKey connection has 'key'"),
-    ("AccountKey", "an AccountKey connection has 'key'"),
-    ("CustomKeys", "a CustomKeys connection has those that were given to it, by their own names; case counts"),
-    ("UsernamePassword", "a UsernamePassword connection has 'username', 'password' and 'securityToken'"),
-    ("PAT", "a PAT connection has 'pat'"),
-    ("SAS", "a SAS connection has 'sas'"),
-    ("AccessKey", "an AccessKey connection has 'accessKeyId' and 'secretAccessKey'"),
-    ("ServicePrincipal", "a ServicePrincipal connection has 'clientId', 'clientSecret' and 'tenantId'"),
-    ("ManagedIdentity", "a ManagedIdentity connection has 'clientId' and 'resourceId'"),
+    ("ApiKey", "an ApiKey connection can have 'key'"),
+    ("AccountKey", "an AccountKey connection can have 'key'"),
+    ("CustomKeys", "a CustomKeys connection can have those that were given to it, by their own names; case counts"),
+    ("UsernamePassword", "a UsernamePassword connection can have 'username', 'password' and 'securityToken'"),
+    ("PAT", "a PAT connection can have 'pat'"),
+    ("SAS", "a SAS connection can have 'sas'"),
+    ("AccessKey", "an AccessKey connection can have 'accessKeyId' and 'secretAccessKey'"),
+    ("ServicePrincipal", "a ServicePrincipal connection can have 'clientId', 'clientSecret' and 'tenantId'"),
+    ("ManagedIdentity", "a ManagedIdentity connection can have 'clientId' and 'resourceId'"),
     (
         "OAuth2",
-        "an OAuth2 connection has 'authUrl', 'clientId', 'clientSecret', 'developerToken', 'password', \
+        "an OAuth2 connection can have 'authUrl', 'clientId', 'clientSecret', 'developerToken', 'password', \
          'refreshToken', 'tenantId' and 'username'",
     ),
 ];

@@ -64,6 +64,15 @@ fn what_is_expected_of_a_value_is_checked_last() {
     for (expect, value, is_it) in table {
         let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
         let cut = Cut { expect: Some(expect), ..Cut::default() };
-        assert_eq!(cut.apply(&secret).is_ok(), is_it, "{expect:?} {value:?}");
+        let code = cut.apply(&secret).err().map(|error| error.code());
+        assert_eq!(code, (!is_it).then_some("unexpected"), "{expect:?} {value:?}");
+    }
+}
+
+#[test]
+fn what_expect_has_no_part_in_has_a_code_of_its_own() {
+    let failed = [cut(Some("p"), None, b"{}"), cut(None, Some(Decode::Hex), b"x")];
+    for error in failed.map(Result::unwrap_err) {
+        assert_eq!(error.code(), "unusable", "{error}");
     }
 }

@@ -602,7 +602,7 @@ fn get_gives_one_value_of_a_connection_and_a_token() {
     let token = get("entra:https://cognitiveservices.localhost/.default");
     token.expect(0, &[]);
     assert!(!token.stdout.is_empty() && token.stdout.iter().all(u8::is_ascii_graphic));
-    get("azureml://connections/aoai/credentials/nope").expect(65, &["an ApiKey connection has 'key'"]);
+    get("azureml://connections/aoai/credentials/nope").expect(65, &["an ApiKey connection can have 'key'"]);
     get("azureml://connections/nope/target").expect(69, &["there is no connection 'nope' in workspace ws"]);
 }
 

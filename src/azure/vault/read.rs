@@ -111,8 +111,14 @@ pub(super) fn certificate(body: &[u8]) -> Result<Stored, Failure> {
     match certificate::open(&value, bundle.content_type.as_deref()) {
         Ok(opened) => Ok(Stored::Opened(fetched(opened, &version, stamp(&bundle.attributes)))),
         Err(why) => {
-            let failure = Failure::new(Blame::Object, Kind::Content, Code::new("no-certificate"));
-            let closed = failure.because(why.to_string());
+            let failure = |code, why| Failure::new(Blame::Object, Kind::Content, Code::new(code)).because(why);
+            let closed = match &bundle.kid {
+                Some(_) => failure("no-certificate", why.to_string()),
+                None => failure(
+                    "plain-secret",
+                    format!("of this name there is only a secret, and it is no certificate: {why}"),
+                ),
+            };
             if !why.is_of_the_container() {
                 return Err(closed);
             }

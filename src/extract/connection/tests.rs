@@ -79,10 +79,13 @@ fn what_has_no_credentials_says_why() {
     assert!(says("ManagedIdentity", Value::Null).contains("entra:<scope>"));
     assert_eq!(says("None", Value::Null), "the connection has no credentials");
     assert_eq!(says("ApiKey", json!({"key": null})), "the connection's credential 'key' is null");
-    assert!(says("ApiKey", json!({})).contains("an ApiKey connection has 'key'"));
+    assert!(says("ApiKey", json!({})).contains("an ApiKey connection can have 'key'"));
+    // One that its type can have, but this one has not.
+    let unset = credential_of("UsernamePassword", &json!({"username": "ann"}), "password").unwrap_err().to_string();
+    assert!(unset.starts_with("the connection has no credential 'password'; a UsernamePassword connection can have "));
     let error = credential_of("CustomKeys", &json!({"keys": {}}), "a\nWARN b").unwrap_err().to_string();
     assert!(error.starts_with("the connection has no credential 'a%0AWARN%20b'; "), "{error}");
-    assert!(says("ApiKey", json!({"keys": null})).contains("an ApiKey connection has 'key'"));
+    assert!(says("ApiKey", json!({"keys": null})).contains("an ApiKey connection can have 'key'"));
 }
 
 #[test]

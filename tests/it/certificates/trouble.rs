@@ -57,6 +57,7 @@ fn a_secret_that_is_no_certificate_is_told_of() {
     world.emulator.put_secret("demo", "web", "hunter2");
     let ended = world.init(&config(&world, ALL), &["--timeout", "1s"]);
     ended.expect(65, &["neither PEM nor base64 of PKCS#12"]);
+    ended.expect(65, &["(plain-secret): of this name there is only a secret", "write 'secrets/web' instead of"]);
     assert!(!ended.stderr.contains("hunter2"));
     assert_eq!(asked(&world).iter().filter(|path| path.contains("outContentType")).count(), 0);
 }
