@@ -89,6 +89,11 @@ impl Cloud {
         KNOWN.iter().find(|known| known.name == name).map(Known::cloud)
     }
 
+    /// The authorities of Azure's clouds, `https://host`.
+    pub fn authorities() -> impl Iterator<Item = String> {
+        KNOWN.iter().map(|known| format!("https://{}", known.authority))
+    }
+
     /// The cloud that this authority belongs to, by its own name or an alias; `https://host` with or without a slash.
     pub fn of_authority(authority: &str) -> Option<Self> {
         let host = parse_authority(authority).ok()?;

@@ -67,7 +67,8 @@ impl Tree {
             problems.push(Problem { place: Place { line: 1, column: 1 }, message });
             return None;
         }
-        let mut builder = Builder { parser: Parser::new_from_str(text), ids: 0, problems, cut: BTreeSet::new() };
+        let parser = Parser::new_from_str(text);
+        let mut builder = Builder { text, parser, ids: 0, problems, cut: BTreeSet::new() };
         let root = match builder.document() {
             Ok(root) => root,
             Err(problem) => {
@@ -187,6 +188,7 @@ impl Node {
 }
 
 struct Builder<'text, 'problems> {
+    text: &'text str,
     parser: Parser<'text, saphyr_parser::StrInput<'text>>,
     ids: usize,
     problems: &'problems mut Vec<Problem>,
@@ -229,7 +231,8 @@ impl<'text> Builder<'text, '_> {
             Some(Ok(event)) => Ok(event),
             Some(Err(error)) => {
                 let place = Place { line: error.marker().line().max(1), column: error.marker().col() + 1 };
-                Err(Problem { place, message: format!("this is no YAML: {}", error.info()) })
+                let hint = how_to_mend(self.text, place);
+                Err(Problem { place, message: format!("this is no YAML: {}: {hint}", error.info()) })
             }
             None => Ok((Event::StreamEnd, Span::default())),
         }
@@ -321,6 +324,18 @@ impl<'text> Builder<'text, '_> {
     fn refuse(&mut self, span: &Span, path: &Path, message: &str) {
         self.note(span, message);
         self.cut.insert(path.clone());
+    }
+}
+
+/// What probably helps where the scanner stumbled. The text itself is not repeated.
+fn how_to_mend(text: &str, place: Place) -> &'static str {
+    let line = text.lines().nth(place.line.saturating_sub(1)).unwrap_or_default();
+    let back = |steps| line.chars().nth(place.column.checked_sub(steps)?);
+    match (back(2), back(1)) {
+        (_, Some('@' | '`' | '*')) => "put a value that begins with '@', '`' or '*' in quotes",
+        (Some('$'), Some('{')) => "inside of {…}, put '${{…}}' in quotes",
+        _ if line.contains('\t') => "indent by blanks instead of tabs",
+        _ => "put a value in quotes that begins with '@' or holds '{', '}', ': ' or ' #', and see to the indentation",
     }
 }
 

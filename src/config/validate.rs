@@ -250,6 +250,10 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
     if text.contains('\0') {
         return Err(NUL.to_owned());
     }
+    // It stands in messages as it is.
+    if text.contains(char::is_control) {
+        return Err("a path cannot hold a line break or another control character".to_owned());
+    }
     Ok(text.into())
 }
 

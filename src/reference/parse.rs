@@ -70,6 +70,10 @@ fn file(path: &str) -> Result<Reference, String> {
     if path.contains('\0') {
         return Err("a path cannot hold a NUL character".to_owned());
     }
+    // It stands in messages as it is.
+    if path.contains(char::is_control) {
+        return Err("a path cannot hold a line break or another control character".to_owned());
+    }
     Ok(Reference::File(PathBuf::from(format!("/{}", path.trim_start_matches('/')))))
 }
 

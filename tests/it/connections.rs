@@ -175,7 +175,7 @@ fn a_credential_that_is_not_there_is_told_by_what_is() {
     for (auth_type, credentials, piece) in cases {
         let told = ended.about(auth_type);
         let piece = if auth_type.starts_with("Agentic") { "case counts" } else { piece };
-        let piece = if auth_type == "ManagedIdentity" { "has 'clientId' and 'resourceId'" } else { piece };
+        let piece = if auth_type == "ManagedIdentity" { "can have 'clientId' and 'resourceId'" } else { piece };
         assert!(told.contains(piece) && told.contains("az ml connection show --name c-"), "{told}");
         // What is there is not told by its own name, which may be anybody's guess of a secret, nor by its value.
         for value in credentials.iter().flat_map(|credentials| credentials.as_object().unwrap().values()) {

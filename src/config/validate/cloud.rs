@@ -31,8 +31,10 @@ impl Checker<'_> {
             (None, None) => Some(Cloud::public()),
             (None, Some(environment)) => {
                 let unknown = format!(
-                    "{AUTHORITY} is the authority of no known cloud: correct it, or describe the cloud with \
-                     'cloud: {{vaultSuffix: …}}'"
+                    "{AUTHORITY} is the authority of no known cloud{}: correct it ({}), or describe the cloud with \
+                     'cloud: {{vaultSuffix: …}}'",
+                    shown_authority(environment),
+                    Cloud::authorities().collect::<Vec<_>>().join(", ")
                 );
                 self.take(&path, Cloud::of_authority(environment).ok_or(unknown))
             }
@@ -78,5 +80,16 @@ impl Checker<'_> {
             }
         }
         custom.ok()
+    }
+}
+
+/// What an authority's variable says, for a message: an address alone, for anything else may be a pasted secret.
+fn shown_authority(value: &str) -> String {
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'/');
+    match value.split_once("://") {
+        Some(("https" | "http", rest)) if rest.contains('.') && rest.len() <= 80 && rest.bytes().all(is_host) => {
+            format!(" (it is '{value}')")
+        }
+        Some(_) | None => " (it is no 'https://<host>', and not shown here)".to_owned(),
     }
 }

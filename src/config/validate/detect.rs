@@ -121,7 +121,13 @@ pub(super) fn platform(environment: &Environment) -> Result<(Platform, String), 
     }
     let (imds, because) = match given(environment, IMDS_HOST) {
         Some(host) => (endpoint(IMDS_HOST, host, IMDS_PATH)?, format!("{IMDS_HOST} is set")),
-        None => (endpoint(IMDS_HOST, IMDS, IMDS_PATH)?, "the environment names no identity".to_owned()),
+        None => {
+            let alone = match (given(environment, TENANT), given(environment, CLIENT)) {
+                (Some(_), None) => format!(" ({TENANT} alone names none)"),
+                _ => String::new(),
+            };
+            (endpoint(IMDS_HOST, IMDS, IMDS_PATH)?, format!("the environment names no identity{alone}"))
+        }
     };
     Ok((Platform::Imds(imds), because))
 }

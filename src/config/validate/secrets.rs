@@ -142,11 +142,28 @@ impl Checker<'_> {
             RawExpect::Pem => Expect::Pem,
         });
         let (reference, object) = object?;
+        self.need_no_cut(name, raw, expect, &reference);
         let files = files?;
         let cut = Cut { property: raw.property.clone(), decode, expect, ..Cut::of(&reference, files.keys().copied()) };
         let standby = config.standby(&reference);
         let optional = raw.optional.unwrap_or_default();
         Some(SecretConfig { reference, object, standby, cut, files, refresh, optional })
+    }
+
+    /// What is made anew for keyferry is no JSON, and nothing to be decoded.
+    fn need_no_cut(&mut self, name: &str, raw: &RawLongSecret, expect: Option<Expect>, reference: &Reference) {
+        let (what, never) = match reference {
+            Reference::Token { .. } => ("an access token is published as it is", &[Expect::Json, Expect::Pem][..]),
+            Reference::Vault { collection: Collection::Key, .. } => {
+                ("a public key is published as PEM", &[Expect::Json][..])
+            }
+            _ => return,
+        };
+        let unexpected = expect.is_some_and(|expect| never.contains(&expect));
+        let given = [(raw.property.is_some(), "property"), (raw.decode.is_some(), "decode"), (unexpected, "expect")];
+        for (_, key) in given.into_iter().filter(|(given, _)| *given) {
+            self.key_problem(&["secrets", name, key], format!("{what}: leave this out"));
+        }
     }
 
     /// The one file of what has but one value.
@@ -239,6 +256,10 @@ pub(super) fn check_file(file: &str) -> Result<PathBuf, String> {
     }
     if file.contains('\0') {
         return wrong("a file's name cannot hold a NUL character");
+    }
+    // It stands in messages as it is.
+    if file.contains(char::is_control) {
+        return wrong("a file's name cannot hold a line break or another control character");
     }
     if file.starts_with('/') {
         return wrong("a file's name is relative to the directory: remove the '/' at its beginning");

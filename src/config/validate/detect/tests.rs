@@ -53,6 +53,13 @@ fn the_order_is_the_sdks() {
 }
 
 #[test]
+fn a_tenant_alone_is_told_to_be_passed_over() {
+    let because = |pairs: Pairs<'_>| detect(&environment(pairs)).unwrap().1;
+    assert_eq!(because(&[(TENANT, CONTOSO)]), "the environment names no identity (AZURE_TENANT_ID alone names none)");
+    assert_eq!(because(&[]), "the environment names no identity");
+}
+
+#[test]
 fn what_is_set_by_halves_is_told() {
     let table: [(Pairs<'_>, &[&str]); 15] = [
         (
