@@ -21,6 +21,13 @@ pub(super) enum Trouble {
         /// What the kernel said.
         errno: Errno,
     },
+    /// The volume has room, but holds as many files, links and directories as it may.
+    NoInodes {
+        /// What it was for.
+        doing: &'static str,
+        /// The path as a user knows it.
+        path: PathBuf,
+    },
     /// Somebody else changed something between two of our steps.
     Interference(PathBuf),
     /// Another attempt would end the same way until a person changes something.
@@ -37,6 +44,7 @@ impl Trouble {
     pub(super) fn errno(&self) -> Option<Errno> {
         match self {
             Self::Call { errno, .. } => Some(*errno),
+            Self::NoInodes { .. } => Some(Errno::NOSPC),
             Self::Interference(_) | Self::Hopeless(_) => None,
         }
     }
@@ -45,7 +53,7 @@ impl Trouble {
     pub(super) fn is_interference(&self) -> bool {
         match self {
             Self::Interference(_) => true,
-            Self::Hopeless(_) => false,
+            Self::Hopeless(_) | Self::NoInodes { .. } => false,
             Self::Call { errno, .. } => matches!(
                 *errno,
                 Errno::NOENT | Errno::EXIST | Errno::NOTDIR | Errno::ISDIR | Errno::LOOP | Errno::NOTEMPTY
@@ -62,6 +70,13 @@ impl From<Trouble> for SinkError {
                 path,
                 reason: "somebody else keeps changing it while it is being published".into(),
                 fix: "mount the volume `readOnly: true` in every other container".into(),
+            },
+            Trouble::NoInodes { doing, path } => Self {
+                path,
+                reason: format!("could not {doing}: no space left for another name: the volume is out of inodes"),
+                fix: "remove files from the volume, or mount it with a larger `nr_inodes`: each file, link and directory \
+                      takes one, for a moment the old and the new ones"
+                    .into(),
             },
             Trouble::Call { doing, path, errno } => {
                 let (reason, fix) = explain(errno);

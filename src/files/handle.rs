@@ -137,7 +137,17 @@ impl Dir {
 
     /// A failure at a name in this directory.
     pub(super) fn trouble(&self, doing: &'static str, name: &OsStr, errno: Errno) -> Trouble {
-        Trouble::Call { doing, path: self.path.join(name), errno }
+        let path = self.path.join(name);
+        // Asked at once: what was begun is about to be removed, and gives its inodes back.
+        if errno == Errno::NOSPC && self.is_out_of_inodes() {
+            return Trouble::NoInodes { doing, path };
+        }
+        Trouble::Call { doing, path, errno }
+    }
+
+    /// Some file systems count none: then there are none in all.
+    fn is_out_of_inodes(&self) -> bool {
+        rustix::fs::fstatvfs(&self.fd).is_ok_and(|is| is.f_files > 0 && is.f_ffree == 0 && is.f_bfree > 0)
     }
 }
 

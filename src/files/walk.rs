@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::errors::Trouble;
 use super::handle::{Dir, link_of, mark_of};
 
-/// As many as the kernel itself follows (path_resolution(7)).
+/// As many as the kernel itself follows (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 
 /// Opens the parent of the directory that is configured; `dir` is what messages are about.

@@ -166,7 +166,7 @@ fn a_full_volume_loses_nothing_and_works_again_when_there_is_room() {
     for _ in 0..3 {
         let error = try_publish(&mut sink, desk.dir(), &[("a", &page), ("b", &page)]).unwrap_err();
         assert!(error.reason.contains("no space left"), "{error}");
-        assert!(error.fix.contains("sizeLimit"), "{error}");
+        assert!(error.fix.contains("sizeLimit") && !error.reason.contains("inodes"), "{error}");
         assert!(!error.to_string().contains("222"), "{error}");
         desk.assert_shows(&[("a", &small), ("b", &small)]);
         assert_eq!(generations(desk.dir()), before, "the unfinished generation is gone");
@@ -195,6 +195,7 @@ fn a_volume_without_inodes_is_a_full_volume() {
     let many: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), "x")).collect();
     let error = try_publish(&mut sink, desk.dir(), &many).unwrap_err();
     assert!(error.reason.contains("no space left"), "{error}");
+    assert!(error.reason.contains("out of inodes") && error.fix.contains("nr_inodes"), "{error}");
     assert_eq!(fs::read_to_string(desk.dir().join("a")).unwrap(), "1");
     desk.publish(&mut sink, &[("a", "2")]);
     desk.assert_shows(&[("a", "2")]);
