@@ -9,8 +9,8 @@ use tracing::level_filters::LevelFilter;
 
 use crate::logs::Format;
 
-/// Fetches secrets from Azure Key Vault with the pod's workload identity, publishes them as files on tmpfs, and
-/// follows their rotation.
+/// Fetches secrets, certificates and keys from Azure Key Vault, credentials from Azure Machine Learning connections and
+/// Entra access tokens, with any identity of Azure's, publishes them as files on tmpfs, and follows their rotation.
 #[derive(Debug, Parser)]
 #[command(name = "keyferry", version, max_term_width = 100, after_help = AFTER)]
 pub struct Cli {
@@ -68,7 +68,8 @@ pub enum Command {
     /// Publish everything, and keep it fresh until SIGTERM; SIGHUP reads the configuration again and refreshes now:
     /// for a sidecar
     Run,
-    /// Write one value to standard output, without a newline
+    /// Write one value to standard output, without a newline; of a certificate, its key and chain as PEM. An outage is
+    /// waited out for 30 seconds
     Get {
         /// A name from the configuration, or a reference: keyvault:https://VAULT/secrets/NAME[/VERSION] (or certificates,
         /// keys), keyvault:ALIAS/secrets/NAME, https://VAULT/secrets/NAME, azureml://connections/NAME/credentials/KEY

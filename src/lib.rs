@@ -64,7 +64,9 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if asked { Exit::Ok } else { Exit::Usage }.code());
         }
     };
-    let json = logs::begin(cli.global.log_format, cli.global.log_level) && cli.global.log_level >= LevelFilter::ERROR;
+    let told_at_the_end = matches!(cli.command, cli::Command::Get { .. });
+    let json = logs::begin(cli.global.log_format, cli.global.log_level, told_at_the_end)
+        && cli.global.log_level >= LevelFilter::ERROR;
     let environment = process::environment();
     let ended = match hardened {
         Ok(()) => command::execute(cli, &environment),

@@ -5,7 +5,7 @@
 use std::io::{IsTerminal as _, stderr};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt as _, Targets, filter_fn};
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -22,8 +22,16 @@ pub enum Format {
 }
 
 /// Begins to log. Anything logged before is lost. Tells whether lines are JSON.
-pub fn begin(format: Format, level: LevelFilter) -> bool {
-    let filter = Targets::new().with_default(LevelFilter::WARN.min(level)).with_target("keyferry", level);
+///
+/// A command that says at its end what failed would say it twice: with `told_at_the_end` neither failures, which are
+/// the events that have a code, nor what goes well are logged, unless it is for somebody who debugs.
+pub fn begin(format: Format, level: LevelFilter, told_at_the_end: bool) -> bool {
+    let brief = told_at_the_end && level < LevelFilter::DEBUG;
+    let level = if brief { LevelFilter::WARN.min(level) } else { level };
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target("keyferry", level)
+        .and(filter_fn(move |event| !(brief && event.fields().field("code").is_some())));
     let registry = tracing_subscriber::registry();
     let json = match format {
         Format::Auto => !stderr().is_terminal(),

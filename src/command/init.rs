@@ -75,6 +75,10 @@ pub(super) fn why(view: &View, config: &Config) -> Ended {
         exits.push(Exit::of(failure));
         let told = advice::told(failure, &wanted.object, &config.identities);
         lines.push(format!("secret {name} ({}): {told}", status.reference));
+        if let (Some(failure), Some(standby)) = (&status.standby_failure, &wanted.standby) {
+            let told = advice::told(failure, standby, &config.identities);
+            lines.push(format!("secret {name}, from its standby, {standby}: {told}"));
+        }
     }
     for (path, failure) in view.failures() {
         exits.push(Exit::Content);

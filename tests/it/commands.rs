@@ -44,6 +44,9 @@ fn help_helps() {
             &["--help"],
             &[
                 "Azure Key Vault",
+                "Azure Machine Learning connections",
+                "Entra access tokens",
+                "any identity",
                 "init",
                 "run",
                 "get",
@@ -58,7 +61,17 @@ fn help_helps() {
         ),
         (&["init", "--help"], &["--timeout <DURATION>", "90s", "startup.timeout", "init container"]),
         (&["run", "--help"], &["SIGTERM", "SIGHUP", "sidecar"]),
-        (&["get", "--help"], &["REF|NAME", "keyvault:https://VAULT/secrets/NAME", "--show", "without a newline"]),
+        (
+            &["get", "--help"],
+            &[
+                "REF|NAME",
+                "keyvault:https://VAULT/secrets/NAME",
+                "--show",
+                "without a newline",
+                "key and chain",
+                "30 seconds",
+            ],
+        ),
         (&["--version"], &["keyferry 0."]),
     ];
     for (args, pieces) in cases {
@@ -173,6 +186,29 @@ fn get_of_what_is_not_there_says_so_at_once() {
 }
 
 #[test]
+fn get_tells_each_failure_once() {
+    let get = |world: &World, args: &[&str]| {
+        let mut command = world.keyferry(&world.config(BOTH), &[&["get", "--log-format", "text"], args].concat());
+        end(&mut command)
+    };
+    let world = world();
+    let ended = get(&world, &["keyvault:demo/secrets/missing"]);
+    ended.expect(69, &["keyferry: secret value (keyvault:demo/secrets/missing): missing (SecretNotFound)"]);
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+    let ended = get(&world, &["keyvault:demo/secrets/missing", "--log-level", "debug"]);
+    assert!(ended.stderr.matches("SecretNotFound").count() > 1, "{ended:#?}");
+    // One that mends in a moment is none.
+    world.emulator.fault(Fault::vault(Misbehaviour::Status { status: 503 }).with_bearer(true).times(1));
+    let ended = get(&world, &["a"]);
+    assert_eq!((ended.code, ended.stdout.as_slice(), ended.stderr.as_str()), (Some(0), &b"one"[..], ""));
+    // Of signing in too.
+    fs::remove_file(world.token_file()).unwrap();
+    let ended = get(&world, &["a"]);
+    ended.expect(77, &["keyferry: secret a (keyvault:demo/secrets/a): missing (token-file-missing)"]);
+    assert_eq!(ended.stderr.lines().count(), 1, "{ended:#?}");
+}
+
+#[test]
 fn get_that_cannot_write_says_so() {
     let world = world();
     let mut command = world.keyferry(&world.config(BOTH), &["get", "a"]);
@@ -282,11 +318,12 @@ fn a_rotation_arrives_by_itself() {
 #[test]
 fn run_that_cannot_publish_ends_at_once_and_asks_nobody() {
     let world = world();
-    for dir in ["/nowhere/at/all", "/dev/null"] {
+    for dir in ["/nowhere/at/all", "/dev/null", "/dev/null/below", "/dev/null/further/below"] {
         let config = format!("{}files: {{dir: {dir}}}\n{BOTH}", world.preamble(&["demo"]));
         for command in ["run", "init"] {
             let ended = end(&mut world.keyferry(&config, &[command]));
             ended.expect(73, &[dir]);
+            assert!(!ended.stderr.contains("tried again"), "{ended:#?}");
             assert!(ended.took < QUICKLY);
         }
     }

@@ -257,3 +257,14 @@ fn a_slow_primary_is_not_waited_for_longer_than_one_attempt() {
     assert!(first.at < Duration::from_secs(20), "{first:?}");
     assert_eq!(agent.stop().0, Some(0));
 }
+
+#[test]
+fn why_the_standby_gave_nothing_either_is_among_the_last_words() {
+    let world = world();
+    world.emulator.fault(Fault::vault(Misbehaviour::Status { status: 503 }).with_bearer(true));
+    let ended = world.init(&config(&world), HASTY);
+    let words = ended.last_words();
+    let of_standby = words.iter().find(|line| line.starts_with("secret a, from its standby, ")).expect("a line");
+    assert!(of_standby.contains("dr.vault.localhost") && of_standby.contains("unavailable ("), "{words:#?}");
+    assert!(ended.about("a").contains("unavailable ("), "{words:#?}");
+}

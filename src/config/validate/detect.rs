@@ -119,15 +119,14 @@ pub(super) fn platform(environment: &Environment) -> Result<(Platform, String), 
         (None, Some(_)) => return refuse(&format!("{MSI_ENDPOINT}: it is not set, but {MSI_SECRET} is")),
         (None, None) => {}
     }
+    let tenant_alone = given(environment, TENANT).is_some() && given(environment, CLIENT).is_none();
     let (imds, because) = match given(environment, IMDS_HOST) {
         Some(host) => (endpoint(IMDS_HOST, host, IMDS_PATH)?, format!("{IMDS_HOST} is set")),
-        None => {
-            let alone = match (given(environment, TENANT), given(environment, CLIENT)) {
-                (Some(_), None) => format!(" ({TENANT} alone names none)"),
-                _ => String::new(),
-            };
-            (endpoint(IMDS_HOST, IMDS, IMDS_PATH)?, format!("the environment names no identity{alone}"))
-        }
+        None if tenant_alone => (
+            endpoint(IMDS_HOST, IMDS, IMDS_PATH)?,
+            format!("the environment names no identity ({TENANT} alone names none)"),
+        ),
+        None => (endpoint(IMDS_HOST, IMDS, IMDS_PATH)?, "the environment names no identity".to_owned()),
     };
     Ok((Platform::Imds(imds), because))
 }

@@ -64,7 +64,7 @@ fn an_azure_cli_that_gives_no_token_is_told() {
             Some("echo 'ERROR: AADSTS500011: hunter2. To re-authenticate, please run: az login' >&2; exit 1"),
             78,
             "misconfigured (AADSTS500011): there is no service of this audience",
-            "correct the scope",
+            "set 'cloud' to the vault's",
         ),
         (
             Some("echo 'ERROR: AADSTS90033: hunter2' >&2; exit 1"),
