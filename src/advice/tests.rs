@@ -361,7 +361,7 @@ fn the_documentation_knows_every_code_that_has_advice() {
         AADSTS90012 AADSTS90024 AADSTS90033 AADSTS90090 NotFoundError AuthorizationFailed InvalidAuthenticationToken \
         ExpiredAuthenticationToken SubscriptionRequestsThrottled ResourceRequestsThrottled no-certificate no-public-key \
         no-challenge timeout cut-off answer-too-long file-missing file-too-long file-unreadable not-a-file unknown \
-        unusable";
+        unusable bad-answer bad-token-answer ended sdk bad-url";
     let codes = codes_with_advice();
     assert!(
         codes.len() > 80 && codes.contains(&"AADSTS501051") && codes.contains(&"token-proxy-ca-empty"),

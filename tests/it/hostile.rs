@@ -215,6 +215,7 @@ fn a_redirect_is_not_followed() {
         let ended = world.init(&world.config(&secrets), &["--timeout", "6s"]);
         assert_eq!(ended.code, Some(69), "{ended:#?}");
         assert!(ended.about("bad").contains(&format!("http-{status}")), "{ended:#?}");
+        assert!(ended.about("bad").contains("something on the way redirects"), "{ended:#?}");
         assert_good(&world);
     });
     assert_eq!(trap.caught().len(), 0);
