@@ -206,7 +206,8 @@ pub(super) fn tell_unpublished(config: &Config) {
         tracing::warn!("the configuration publishes nothing: {why}");
         return;
     }
-    let is_lost = |(name, secret): &(&SecretName, &SecretConfig)| !secret.files.is_empty() && !published.contains(*name);
+    let is_lost =
+        |(name, secret): &(&SecretName, &SecretConfig)| !secret.files.is_empty() && !published.contains(*name);
     let lost: Vec<&str> = config.secrets.iter().filter(is_lost).map(|(name, _)| name.as_str()).collect();
     if !lost.is_empty() && !published.is_empty() {
         tracing::warn!(
