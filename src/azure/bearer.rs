@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, Headers};
+use azure_core::Uuid;
+use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CLIENT_REQUEST_ID, CONTENT_LENGTH, Headers};
 use azure_core::http::{ClientOptions, Context, Method, Pipeline, PipelineSendOptions, RawResponse, Request, Url};
 
 use super::answer;
@@ -76,6 +77,9 @@ impl Bearer {
     ) -> Result<RawResponse, Failure> {
         let mut request = Request::new(url.clone(), method);
         request.insert_header(ACCEPT, "application/json");
+        // The pipeline would give it one, but first make an error of its absence, which costs a backtrace where those
+        // are switched on.
+        request.insert_header(CLIENT_REQUEST_ID, Uuid::new_v4().to_string());
         if method == Method::Post {
             // Without one the front end answers 411 (RFC 9110 §15.5.12).
             request.insert_header(CONTENT_LENGTH, "0");
