@@ -12,7 +12,7 @@ use azure_core::error::ErrorKind;
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::request::Body;
 use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
-use reqwest::{Client, Response, Version};
+use reqwest::{Client, Response, StatusCode, Version};
 use rustls::CertificateError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
@@ -161,7 +161,7 @@ impl Door {
 
     /// One request, and the head of its answer.
     async fn head(&self, request: &Request) -> Result<Response, Failure> {
-        let mut outgoing = self.client.request(method(request.method()), request.url().as_str());
+        let mut outgoing = self.client.request(method(request.method()), request.url().clone());
         for (name, value) in request.headers().iter() {
             outgoing = outgoing.header(name.as_str(), value.as_str());
         }
@@ -206,7 +206,9 @@ pub(super) async fn collect(mut response: Response) -> Result<AsyncRawResponse, 
         Failure::new(Blame::Object, Kind::Outage, Code::new("answer-too-long"))
             .because("the answer is longer than 4 MiB")
     };
-    let (status, headers) = (response.status().as_u16(), headers(&response));
+    let status = response.status();
+    // Nobody looks at those of a good answer.
+    let headers = if status == StatusCode::OK { Headers::new() } else { headers(&response) };
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if announced > LONGEST_BODY {
         return Err(too_long());
@@ -218,7 +220,7 @@ pub(super) async fn collect(mut response: Response) -> Result<AsyncRawResponse, 
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(AsyncRawResponse::from_bytes(status.into(), headers, body))
+    Ok(AsyncRawResponse::from_bytes(status.as_u16().into(), headers, body))
 }
 
 fn headers(response: &Response) -> Headers {
