@@ -197,7 +197,9 @@ pub enum Merged {
 /// Makes the next whole of what is held. The first one of a plan waits until everybody has been heard of, for better or
 /// worse; later, one name's trouble holds nobody back.
 pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> Merged {
-    if !plan.names.keys().all(|name| holdings.has_been_heard_of(name)) {
+    // Of whom nothing was heard is not in there. Counted first: this is asked again with everything that comes.
+    let too_few = holdings.held.len() < plan.names.len();
+    if too_few || !plan.names.keys().all(|name| holdings.has_been_heard_of(name)) {
         return Merged::Incomplete;
     }
     let value = |name: &SecretName| holdings.value(name).map(|secret| (name.clone(), Arc::clone(secret)));
