@@ -71,8 +71,11 @@ pub(super) fn show(
         if dir.link_text(name)?.is_some_and(|is| is == text) {
             continue;
         }
-        let in_the_way = dir.look(name)?;
-        let aside = put(dir, name, &text)?;
+        // Usually nothing stands there yet, and a link comes to be in one step.
+        let (in_the_way, aside) = match dir.symlink(&text, name) {
+            Err(trouble) if trouble.errno() == Some(Errno::EXIST) => (dir.look(name)?, put(dir, name, &text)?),
+            made => made.map(|()| (None, None))?,
+        };
         if let Some(mark) = in_the_way {
             let now = whereabouts(place, aside.as_deref())?;
             told.insert(format!("{} was replaced by uid {}: put right{now}", name.display(), mark.uid()));
