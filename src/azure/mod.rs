@@ -22,12 +22,12 @@ mod workspace;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::{ClientOptions, RetryOptions, Transport};
 use rustls::pki_types::CertificateDer;
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::config::Config;
@@ -42,7 +42,12 @@ use crate::survey::Survey;
 
 pub use transport::Settings;
 
-/// Longer than one request that hangs and is told of, and a second one after it.
+/// An attempt may be several requests, and each may have to wait for others: together they end in seconds as well, so
+/// that nothing holds a place in flight for long. Longer than one request that hangs and is told of, and a second one
+/// after it.
+///
+/// Each attempt is awaited where it is made: through a function of ours its future, of which there are a hundred at once,
+/// would be there twice.
 const WHOLE_ATTEMPT: Duration = Duration::from_secs(20);
 
 /// Everything of Azure that the agent asks.
@@ -96,13 +101,15 @@ impl Azure {
         name: &ObjectName,
         version: Option<&VersionId>,
     ) -> Result<Fetched, Failure> {
-        in_time(self.vault.object(identity, vault, collection, name, version)).await
+        let attempt = self.vault.object(identity, vault, collection, name, version);
+        timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)
     }
 
     /// The list of what stands on a shelf, no further than so many pages.
     pub async fn survey(&self, shelf: &Shelf, most_pages: u32) -> Result<Survey, Failure> {
         let mut survey = Survey::default();
-        let outcome = in_time(self.vault.survey(shelf, most_pages, &mut survey)).await;
+        let pages = self.vault.survey(shelf, most_pages, &mut survey);
+        let outcome = timeout(WHOLE_ATTEMPT, pages).await.unwrap_or_else(late);
         match outcome {
             // A list that is long, or that hangs further on, has told something all the same.
             Err(failure) if failure.code.as_str() == "timeout" && survey.pages > 0 => Ok(survey),
@@ -117,12 +124,13 @@ impl Azure {
         workspace: &Workspace,
         name: &ConnectionName,
     ) -> Result<Answer, Failure> {
-        in_time(self.connections.connection(identity, workspace, name)).await
+        timeout(WHOLE_ATTEMPT, self.connections.connection(identity, workspace, name)).await.unwrap_or_else(late)
     }
 
     /// An access token for whoever reads it.
     pub async fn token(&self, identity: &IdentityName, scope: &Scope) -> Result<Fetched, Failure> {
-        let token = in_time(self.tokens.renewed(identity, scope.as_str())).await?;
+        let attempt = self.tokens.renewed(identity, scope.as_str());
+        let token = timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)?;
         let value = SecretValue::new(token.value.expose().to_vec());
         let expires = Some((self.clock)().wall_at(token.ends));
         let secret = Secret::plain(Version::Unversioned, value);
@@ -130,12 +138,8 @@ impl Azure {
     }
 }
 
-/// An attempt may be several requests, and each may have to wait for others: together they end in seconds as well, so
-/// that nothing holds a place in flight for long.
-async fn in_time<T>(attempt: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    let late =
-        |_| Err(Failure::new(Blame::Host, Kind::Outage, Code::new("timeout")).because("there was no answer in time"));
-    timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)
+fn late<T>(_: Elapsed) -> Result<T, Failure> {
+    Err(Failure::new(Blame::Host, Kind::Outage, Code::new("timeout")).because("there was no answer in time"))
 }
 
 impl fmt::Debug for Azure {
