@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use keyferry_emulator::{Service, Settings};
 
-use crate::harness::World;
+use crate::harness::{World, end};
 
 fn secrets(world: &World, count: usize) -> String {
     let mut text = "secrets:\n".to_owned();
@@ -83,5 +83,17 @@ fn many_names_of_one_object_cost_one_get() {
     assert_eq!(world.bearers(), 1);
     for (file, value) in [("user", "ann"), ("password", "s3cret"), ("nested/key", "hi")] {
         assert_eq!(world.read(file).unwrap(), value);
+    }
+}
+
+#[test]
+fn two_variables_say_where_the_systems_authorities_are() {
+    let world = World::new();
+    let (ca, hashed) = (world.root.path().join("ca.pem"), world.root.path().join("hashed"));
+    std::fs::create_dir(&hashed).unwrap();
+    std::fs::copy(&ca, hashed.join("ca.pem")).unwrap();
+    let config = world.config(&secrets(&world, 1)).replace(&format!("tls: {{caFile: {}}}", ca.display()), "tls: {}");
+    for (variable, path) in [("SSL_CERT_FILE", &ca), ("SSL_CERT_DIR", &hashed)] {
+        end(world.keyferry(&config, &["init", "--timeout", "20s"]).env(variable, path)).expect(0, &[]);
     }
 }
