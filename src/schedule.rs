@@ -7,6 +7,7 @@
 mod backoff;
 mod gate;
 mod outcome;
+mod pace;
 mod replan;
 mod slot;
 mod survey;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::backoff;
+use super::pace::Pace;
 use crate::failure::{Failure, Kind};
 use crate::moment::later;
 use crate::reference::{Gate, Object};
@@ -68,17 +69,6 @@ struct Shut {
     probe: Option<Visitor>,
 }
 
-/// After throttling: one request per gap, the gap shrinking with every success.
-#[derive(Debug)]
-struct Pace {
-    gap: Duration,
-    next: Instant,
-}
-
-const FIRST_GAP: Duration = Duration::from_millis(50);
-const LONGEST_GAP: Duration = Duration::from_secs(5);
-const NO_GAP: Duration = Duration::from_millis(2);
-
 impl Door {
     pub(super) fn new(gate: Gate) -> Self {
         Self { gate, shut: None, pace: None, behind: 0, in_flight: 0, most_in_flight: usize::MAX }
@@ -106,7 +96,7 @@ impl Door {
             Some(Shut { probe: Some(_), .. }) => return None,
             Some(shut) => shut.until,
         };
-        Some(self.pace.as_ref().map_or(unshut, |pace| unshut.max(pace.next)))
+        Some(self.pace.as_ref().map_or(unshut, |pace| unshut.max(pace.next())))
     }
 
     pub(super) fn lets_pass(&self, now: Instant) -> bool {
@@ -138,7 +128,7 @@ impl Door {
             shut.probe = Some(visitor);
         }
         if let Some(pace) = &mut self.pace {
-            pace.next = later(now, pace.gap);
+            pace.paid(now);
         }
     }
 
@@ -146,17 +136,14 @@ impl Door {
     pub(super) fn answered_more(&mut self, requests: u32, now: Instant) {
         for _ in 0..requests {
             let Some(pace) = &mut self.pace else { return };
-            pace.next = later(pace.next.max(now), pace.gap);
+            pace.paid(pace.next().max(now));
             self.quicken();
         }
     }
 
     fn quicken(&mut self) {
-        if let Some(pace) = &mut self.pace {
-            pace.gap = pace.gap.mul_f64(0.8);
-            if pace.gap < NO_GAP {
-                self.pace = None;
-            }
+        if self.pace.as_mut().is_some_and(|pace| !pace.answered()) {
+            self.pace = None;
         }
     }
 
@@ -188,12 +175,11 @@ impl Door {
         now: Instant,
     ) -> Option<GateChange> {
         if failure.kind == Kind::Throttled {
-            // Those who were on their way when it shut had been sent at the pace of before: of a wave each is one too many,
-            // but only who was sent at the new pace says that it is still twice too fast.
             let was_on_its_way = self.shut.as_ref().is_some_and(|shut| shut.probe != Some(visitor));
-            let slower = |gap: Duration| if was_on_its_way { gap + FIRST_GAP } else { gap.saturating_mul(2) };
-            let gap = self.pace.as_ref().map_or(FIRST_GAP, |pace| slower(pace.gap).min(LONGEST_GAP));
-            self.pace = Some(Pace { gap, next: now });
+            match &mut self.pace {
+                None => self.pace = Some(Pace::new(seed, now)),
+                Some(pace) => pace.refused(was_on_its_way, now),
+            }
         }
         let wait = |failures| later(now, backoff::delay(failure, failures, seed, 0));
         let Some(shut) = &mut self.shut else {
