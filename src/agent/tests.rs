@@ -5,6 +5,7 @@ mod hooks;
 mod lists;
 mod policy;
 mod revise;
+mod scenarios;
 mod stage;
 mod staleness;
 

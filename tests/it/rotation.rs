@@ -62,6 +62,29 @@ fn a_rotated_secret_arrives_by_the_interval_and_alone() {
 }
 
 #[test]
+fn rotations_one_after_the_other_arrive_in_their_order() {
+    let (world, agent) = pair("interval: 1s, settle: 0s");
+    let mut seen = vec!["a1".to_owned()];
+    for round in 2..6 {
+        // The second of the two comes right behind the first, and may well replace it before anybody looks.
+        let [first, second] = [format!("a{round}"), format!("a{round}+")];
+        world.emulator.put_secret("demo", "a", &first);
+        world.emulator.put_secret("demo", "a", &second);
+        let arrived = eventually(SOON, || {
+            let value = world.read("a")?;
+            if seen.last() != Some(&value) {
+                seen.push(value);
+            }
+            (seen.last() == Some(&second)).then_some(())
+        });
+        assert!(arrived.is_some(), "{seen:?}");
+    }
+    let ordered = seen.windows(2).all(|pair| pair[0] < pair[1]);
+    assert!(ordered, "nothing older comes back: {seen:?}");
+    agent.stop();
+}
+
+#[test]
 fn a_rotated_secret_arrives_by_a_signal() {
     let (world, agent) = pair("interval: 7d");
     let before = identity(&world.out().join("b"));

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use keyferry_emulator::{Logged, SecretSpec, Service};
 use rustix::process::Signal;
 
 use super::posts::Application;
@@ -172,4 +174,55 @@ fn a_watch_on_the_directory_sees_each_generation_once() {
     }
     agent.stop();
     assert_eq!(moved(), None);
+}
+
+#[test]
+fn one_secret_that_rotates_costs_one_get_one_generation_of_its_directory_and_one_call() {
+    let (world, application) = (World::new(), Application::start(&[]));
+    let dirs = ["one", "two"].map(|dir| world.root.path().join(dir));
+    let [one, two] = &dirs;
+    let put = |value: &str| {
+        // Long enough ago that lists may be trusted.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let created = Some(i64::try_from(now).unwrap() - if value == "1" { 3600 } else { 10 });
+        world.emulator.put_secret_with("demo", SecretSpec { created, ..SecretSpec::new("a", value) });
+    };
+    put("1");
+    for name in ["b", "c", "d"] {
+        world.emulator.put_secret_with("demo", SecretSpec { created: Some(1), ..SecretSpec::new(name, "1") });
+    }
+    let config = format!(
+        "{}files:\n  - {{dir: {}, include: [a, c]}}\n  - {{dir: {}, include: [b, d]}}\nonChange:\n{}\n\
+         refresh: {{interval: 1s, settle: 0s}}\n\
+         secrets: {{a: keyvault:demo/secrets/a, b: keyvault:demo/secrets/b, c: keyvault:demo/secrets/c, \
+         d: keyvault:demo/secrets/d}}\n",
+        world.preamble(&["demo"]),
+        one.display(),
+        two.display(),
+        application.hook()
+    );
+    let agent = world.run(&config);
+    for (dir, name) in [(one, "a"), (one, "c"), (two, "b"), (two, "d")] {
+        until_holds(&dir.join(name), "1");
+    }
+    let shown = |dir: &Path| fs::read_link(dir.join("..data")).unwrap();
+    let before = (shown(one), shown(two));
+    put("2");
+    until_holds(&one.join("a"), "2");
+    application.until_heard(1);
+    // And two cycles in which nothing has changed.
+    let lists = |log: &[Logged]| log.iter().filter(|request| request.bearer && request.path == "/secrets").count();
+    let seen = lists(&world.emulator.requests());
+    assert!(world.emulator.wait_until(SOON, |log| lists(log) >= seen + 3));
+    let gets = world.requests_to(Service::Vault);
+    let gets = gets.iter().filter(|request| request.bearer && request.path.starts_with("/secrets/"));
+    assert_eq!(
+        (gets.count(), world.requests_to(Service::Entra).len()),
+        (4 + 1, 1),
+        "each once, and what changed twice"
+    );
+    assert_ne!(shown(one), before.0);
+    assert_eq!(shown(two), before.1);
+    assert_eq!(application.bodies(), [r#"{"generation":2,"secrets":["a"]}"#]);
+    agent.stop();
 }
