@@ -27,8 +27,8 @@ const SECRETS: usize = 20;
 /// Azure's, in a window.
 const LIMIT: usize = 4_000;
 const OUTAGE: Duration = Duration::from_mins(10);
-/// Nobody waits longer than that for a fleet.
-const AT_MOST: Duration = Duration::from_hours(2);
+/// Whoever is not whole by then is given up.
+const AT_MOST: Duration = Duration::from_mins(30);
 
 /// The ways in which the limit may be counted, and whether a refusal says when to come again.
 const VAULTS: [(&str, Counting, bool); 5] = [
@@ -97,7 +97,7 @@ fn seconds(requests: usize) -> f64 {
 }
 
 fn shown(took: Option<Duration>) -> String {
-    took.map_or_else(|| "never".to_owned(), |took| format!("{:.0} s", took.as_secs_f64()))
+    took.map_or_else(|| "> 1800 s".to_owned(), |took| format!("{:.0} s", took.as_secs_f64()))
 }
 
 fn since(fleet: &Fleet, begin: Duration) -> &[Count] {

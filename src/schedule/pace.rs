@@ -11,6 +11,8 @@ use crate::moment::later;
 const FIRST_GAP: Duration = Duration::from_millis(50);
 /// At this pace ten thousand pods ask one vault as often as it answers (4,000 times in 10 s), even when each is refused.
 const LONGEST_GAP: Duration = Duration::from_secs(25);
+/// A wave by itself makes the gap no longer than this: how many were sent at once says little of how many others there are.
+const LONGEST_OF_A_WAVE: Duration = Duration::from_secs(1);
 const NO_GAP: Duration = Duration::from_millis(2);
 /// What the first answer leaves of the gap. The second and the third in a row leave less, and so does each after that: who
 /// is alone again is soon back at speed, while among many a refusal comes before that.
@@ -58,7 +60,11 @@ impl Pace {
     /// One was refused. Those who were on their way when the gate shut had been sent at the pace of before: of a wave each is
     /// one too many, but only who was sent at the new pace says that it is still twice too fast.
     pub(super) fn refused(&mut self, was_on_its_way: bool, now: Instant) {
-        let gap = if was_on_its_way { self.gap.saturating_add(FIRST_GAP) } else { self.gap.saturating_mul(2) };
+        let gap = if was_on_its_way {
+            self.gap.max(self.gap.saturating_add(FIRST_GAP).min(LONGEST_OF_A_WAVE))
+        } else {
+            self.gap.saturating_mul(2)
+        };
         (self.gap, self.in_a_row) = (gap.min(LONGEST_GAP), 0);
         self.paid(now);
     }

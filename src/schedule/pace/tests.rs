@@ -46,6 +46,11 @@ fn a_refusal_takes_back_more_than_an_answer_gave() {
 fn of_a_wave_each_is_one_too_many_and_not_twice_as_many() {
     let now = system()().tick;
     let mut pace = Pace::new(1, now);
-    (1..100).for_each(|_| pace.refused(true, now));
-    assert_eq!(pace.gap, FIRST_GAP * 100);
+    (1..10).for_each(|_| pace.refused(true, now));
+    assert_eq!(pace.gap, FIRST_GAP * 10);
+    (10..100).for_each(|_| pace.refused(true, now));
+    assert_eq!(pace.gap, LONGEST_OF_A_WAVE);
+    (0..3).for_each(|_| pace.refused(false, now));
+    pace.refused(true, now);
+    assert_eq!(pace.gap, LONGEST_OF_A_WAVE * 8);
 }
