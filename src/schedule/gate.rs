@@ -121,10 +121,10 @@ impl Door {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// Somebody passes; through a shut gate as its probe.
+    /// Somebody passes; through a shut gate as its probe, which a list never is.
     pub(super) fn pass(&mut self, visitor: Visitor, now: Instant) {
         self.in_flight = self.in_flight.saturating_add(1);
-        if let Some(shut) = &mut self.shut {
+        if let (Some(shut), Visitor::Entry(_)) = (&mut self.shut, visitor) {
             shut.probe = Some(visitor);
         }
         if let Some(pace) = &mut self.pace {
@@ -132,8 +132,12 @@ impl Door {
         }
     }
 
-    /// Who had passed was answered so many times more: each is paid for at the pace that is set, and quickens it.
+    /// Who had passed was answered so many times more: each is paid for at the pace that is set, and quickens it. Through a
+    /// gate that has shut meanwhile they say nothing of now, as little as who was on his way alone.
     pub(super) fn answered_more(&mut self, requests: u32, now: Instant) {
+        if self.shut.is_some() {
+            return;
+        }
         for _ in 0..requests {
             let Some(pace) = &mut self.pace else { return };
             pace.paid(pace.next().max(now));
@@ -204,6 +208,10 @@ impl Door {
             shut.until = shut.until.max(wait(1));
         }
         if !shut.told {
+            // Lists may fail by themselves, several alike: none convicts a host that only one object has met so.
+            if visitor == Visitor::List {
+                return None;
+            }
             if shut.by == visitor {
                 return Some(GateChange::Alone { object: object?.clone(), failure: failure.clone() });
             }

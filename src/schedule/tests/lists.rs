@@ -396,3 +396,68 @@ fn a_standby_that_is_needed_is_asked_for_whatever_lists_prove() {
     assert_eq!(ticket.most_pages(), 1);
     assert_eq!(schedule.take_due(slot.tick).len(), 1);
 }
+
+#[test]
+fn a_list_on_its_way_does_not_undo_the_pace_of_a_gate_that_shut_meanwhile() {
+    let now = start();
+    let mut schedule = schedule(all(101), now);
+    fetch(&mut schedule, now);
+    let slot = next(&schedule, now);
+    schedule.want(&object("a", 100), slot.tick);
+    let ticket = one(&mut schedule, slot);
+    let get = schedule.take_due(slot.tick).pop().unwrap();
+    let throttled = Failure { after: Some(Duration::from_secs(3)), ..fails(Blame::Host, Kind::Throttled) };
+    schedule.failed(&get, &throttled, slot);
+    assert_eq!(schedule.surveyed(&ticket, &Ok(shows(20, [])), slot).changes, [], "nor does it open the gate");
+    assert!(schedule.take_due(slot.tick).is_empty());
+    let later = next(&schedule, slot);
+    let probe = schedule.take_due(later.tick).pop().unwrap();
+    schedule.came(&probe, (None, None), later);
+    let wave = schedule.take_due(later.tick).len();
+    assert!(wave <= 1, "{wave} at once");
+}
+
+#[test]
+fn no_list_is_the_witness_that_convicts_a_host() {
+    let key = |number| match object("a", number) {
+        Object::Vault { identity, vault, name, version, .. } => {
+            Object::Vault { identity, vault, collection: Collection::Key, name, version }
+        }
+        other => other,
+    };
+    let down = || fails(Blame::Host, Kind::Outage);
+    let begin = || {
+        let now = start();
+        let mut schedule = schedule(all(4).chain((10..13).map(key)), now);
+        fetch(&mut schedule, now);
+        let slot = next(&schedule, now);
+        (schedule, slot)
+    };
+    // Two lists of one vault that fail together.
+    let (mut schedule, slot) = begin();
+    let lists = schedule.take_surveys(slot.tick);
+    assert_eq!(lists.len(), 2);
+    for list in &lists {
+        assert_eq!(schedule.surveyed(list, &Err(down()), slot).changes, []);
+    }
+    let later = next(&schedule, slot);
+    let [probe] = &schedule.take_due(later.tick)[..] else { panic!("one probe, which is no list") };
+    assert_eq!(schedule.succeeded(probe, None, later), [], "it was no outage of the host's");
+    // One object, and then a list.
+    for (answers, told) in [(true, 1), (false, 1)] {
+        let (mut schedule, slot) = begin();
+        schedule.want(&object("a", 0), slot.tick);
+        let lists = schedule.take_surveys(slot.tick);
+        let sick = schedule.take_due(slot.tick).pop().unwrap();
+        assert_eq!(schedule.failed(&sick, &down(), slot), []);
+        for list in &lists {
+            assert_eq!(schedule.surveyed(list, &Err(down()), slot).changes, []);
+        }
+        let later = next(&schedule, slot);
+        let probe = schedule.take_due(later.tick).pop().unwrap();
+        let changes =
+            if answers { schedule.succeeded(&probe, None, later) } else { schedule.failed(&probe, &down(), later) };
+        assert_eq!(changes.len(), told);
+        assert_eq!(answers, matches!(&changes[0], GateChange::Alone { .. }), "{changes:?}");
+    }
+}
