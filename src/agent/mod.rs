@@ -22,7 +22,7 @@ use tokio::time::sleep_until;
 
 use crate::config::{Identity, OnRevoked, Stale};
 use crate::failure::Failure;
-use crate::moment::Clock;
+use crate::moment::{Clock, Moment};
 use crate::plan::Plan;
 use crate::ports::{Answer, Hook, Sink, Source};
 use crate::reference::{IdentityName, Object, SecretName};
@@ -96,6 +96,8 @@ pub struct Agent<S> {
     moved: bool,
     /// Status changed since the last view.
     news: bool,
+    /// Something was in flight in the last turn: a cycle is under way.
+    busy: bool,
     /// How long something new in a revised plan is waited for.
     patience: Option<Instant>,
     /// When the last view was shown.
@@ -130,6 +132,7 @@ impl<S: Source> Agent<S> {
             // Even of nothing a whole can be made: then what an earlier run has left goes away.
             moved: true,
             news: false,
+            busy: false,
             patience: None,
             shown: clock().tick,
             plan,
@@ -174,6 +177,12 @@ impl<S: Source> Agent<S> {
             }
             self.lose_patience(now.tick);
             self.merge(now);
+            // What follows from a list has been taken by now: nothing in flight is nothing left to do. After the merge, so
+            // that what is new may settle: the look at what is there does not make it hurry.
+            let busy = !self.schedule.is_quiet();
+            if std::mem::replace(&mut self.busy, busy) && !busy {
+                self.cycle_is_over(now);
+            }
             self.publish(now);
             self.run_hooks(now, &mut hooks);
             self.show(now);
@@ -186,14 +195,6 @@ impl<S: Source> Agent<S> {
                     // Whatever else has come meanwhile costs no turn of its own.
                     while let Some(done) = under_way.try_join_next() {
                         self.finish(done);
-                    }
-                    if self.schedule.is_quiet() {
-                        let now = (self.clock)();
-                        let next = self.schedule.next_wake(now.tick).map(|wake| wake.saturating_duration_since(now.tick));
-                        tracing::debug!(?next, "everything that was due has been asked for");
-                        // First what is new, which may have to settle; the look at what is there does not make it hurry.
-                        self.merge(now);
-                        self.rollout.recheck(now.tick);
                     }
                 }
                 Some(done) = hooks.join_next() => self.hook_ended(done),
@@ -215,6 +216,12 @@ impl<S: Source> Agent<S> {
         self.rollout.hurry(now.tick);
         self.publish(now);
         self.tell_view(now);
+    }
+
+    fn cycle_is_over(&mut self, now: Moment) {
+        let next = self.schedule.next_wake(now.tick).map(|wake| wake.saturating_duration_since(now.tick));
+        tracing::debug!(?next, "everything that was due has been asked for");
+        self.rollout.recheck(now.tick);
     }
 }
 

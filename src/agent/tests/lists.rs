@@ -1,8 +1,10 @@
 //! Lists in place of objects, in the loop.
 
+use std::sync::atomic::Ordering;
+
 use tokio::time::sleep;
 
-use super::stage::{INTERVAL, Stage, Step, fails, one, seconds};
+use super::stage::{INTERVAL, Stage, Step, fails, one, seconds, takes};
 use crate::failure::{Blame, Kind};
 
 fn three() -> Stage {
@@ -63,4 +65,18 @@ async fn a_secret_that_is_gone_from_the_list_says_itself_what_is_the_matter() {
     assert_eq!(counts(&stage)[..2], [1, 1]);
     assert_eq!(stage.lines_with("SecretNotFound"), 1, "{:?}", stage.lines);
     assert_eq!(stage.values(), ["a", "b", "c"], "the last good value stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cycle_is_not_over_between_a_list_and_what_follows_from_it() {
+    // What follows comes with the same value: the look at the files is all that is left to do.
+    let steps = |value| [Step::GivesChanged(value, 100)];
+    let again = takes(seconds(0.5), Step::GivesChanged("c", 200));
+    let again = [Step::GivesChanged("c", 100), again];
+    let stage = Stage::begin(vec![one("a.a", steps("a")), one("a.b", steps("b")), one("a.c", again)], 0);
+    stage.lists([vec![("a", 100), ("b", 100), ("c", 200)]]);
+    sleep(seconds(1.0)).await;
+    let before = stage.attempts.load(Ordering::SeqCst);
+    sleep(INTERVAL).await;
+    assert_eq!((counts(&stage), stage.attempts.load(Ordering::SeqCst) - before), ([1, 1, 2, 1], 1), "once for both");
 }
