@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use crate::failure::Failure;
 use crate::moment::UnixTime;
-use crate::reference::{Object, SecretName, Shelf};
+use crate::reference::{Object, ObjectName, SecretName, Shelf};
 use crate::secret::Secret;
 use crate::snapshot::{Generation, Snapshot};
 use crate::survey::{Stamp, Survey};
@@ -20,9 +20,14 @@ pub trait Source: Send + Sync + 'static {
     /// Asks for one object, once: no retry of its own.
     fn fetch(&self, object: &Object) -> impl Future<Output = Result<Answer, Failure>> + Send;
 
-    /// Reads the list of a shelf once, no further than so many pages. A failure that blames an object is the list's own:
-    /// the objects on it may be had all the same.
-    fn survey(&self, shelf: &Shelf, most_pages: u32) -> impl Future<Output = Result<Survey, Failure>> + Send;
+    /// Reads the list of a shelf once, for these and until all were shown, no further than so many pages. A failure that
+    /// blames an object is the list's own: the objects on it may be had all the same.
+    fn survey(
+        &self,
+        shelf: &Shelf,
+        wanted: &BTreeSet<ObjectName>,
+        most_pages: u32,
+    ) -> impl Future<Output = Result<Survey, Failure>> + Send;
 }
 
 /// What asking for an object brought.

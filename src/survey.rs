@@ -4,8 +4,8 @@
 //! when its value was read, and not since, need not be asked for. Everything else (changed, new, disabled, not listed, or
 //! listed in words that make no sense) is, so that its own answer says what is the matter with it.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::failure::{Blame, Failure, Kind};
@@ -19,12 +19,16 @@ const SETTLED: Duration = Duration::from_secs(2);
 const READ_AGAIN: Duration = Duration::from_hours(12);
 /// What was learnt of a list is believed for so long.
 const BELIEVED: Duration = Duration::from_hours(24);
-/// A list that saves nothing so often in a row is left alone.
-const MOST_IN_VAIN: u32 = 3;
+/// An outage says little of the list, and passes.
+const OUTAGE_BELIEVED: Duration = Duration::from_hours(1);
+/// A list that saves nothing, or meets an outage, so often in a row is left alone; after that for each time anew.
+const MOST_IN_A_ROW: u32 = 3;
 
 /// What a list shows of an object that is enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
+    /// When it was made: what was deleted and made anew is another one, whenever it was last changed.
+    pub created: Option<UnixTime>,
     /// When it was last changed, by the service's clock.
     pub updated: UnixTime,
     /// Its `exp`, if that is a time.
@@ -38,20 +42,48 @@ impl Stamp {
     }
 }
 
-/// A list, as far as it was read.
+/// Why a list was read no further.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum End {
+    /// It has no more pages.
+    #[default]
+    Whole,
+    /// Everything that was looked for had been shown.
+    Enough,
+    /// It may take no more requests.
+    TooLong,
+    /// The next page could not be had, which is the list's own trouble.
+    Broken(Failure),
+}
+
+/// A list, as far as it was read: what it shows of the objects that are looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Survey {
-    /// How many requests it took.
+    /// How many pages of it were read, each by a request.
     pub pages: u32,
-    /// Whether it was read to its end.
-    pub is_whole: bool,
+    /// Why no more were.
+    pub end: End,
+    wanted: BTreeSet<ObjectName>,
     shown: BTreeMap<ObjectName, Option<Stamp>>,
 }
 
 impl Survey {
+    /// Nothing is read yet; these are looked for, and nothing is kept of others.
+    pub fn of(wanted: BTreeSet<ObjectName>) -> Self {
+        Self { wanted, ..Self::default() }
+    }
+
+    /// Whether everything that is looked for was shown.
+    pub fn is_enough(&self) -> bool {
+        self.shown.len() >= self.wanted.len()
+    }
+
     /// The list shows an object; without a stamp where that says nothing of its value. A list that contradicts itself, as
     /// one may that is changed while it is read, says nothing either.
     pub fn show(&mut self, name: ObjectName, stamp: Option<Stamp>) {
+        if !self.wanted.contains(&name) {
+            return;
+        }
         match self.shown.entry(name) {
             Entry::Vacant(vacant) => drop(vacant.insert(stamp)),
             Entry::Occupied(mut before) if *before.get() != stamp => drop(before.insert(None)),
@@ -95,8 +127,10 @@ impl Known {
 #[derive(Debug, Clone, Default)]
 pub struct Lore {
     length: Length,
-    /// How often in a row it cost more than it saved.
-    in_vain: u32,
+    /// How often in a row it saved nothing, or broke.
+    useless: u32,
+    /// How often in a row its host could not be reached for it.
+    outages: u32,
     left_alone_until: Option<Instant>,
 }
 
@@ -104,15 +138,10 @@ pub struct Lore {
 enum Length {
     #[default]
     Unknown,
-    Pages {
-        count: u32,
-        since: Instant,
-    },
+    /// Or so many are enough.
+    Pages { count: u32, since: Instant },
     /// It was not read further.
-    MoreThan {
-        pages: u32,
-        since: Instant,
-    },
+    MoreThan { pages: u32, since: Instant },
 }
 
 impl Lore {
@@ -131,24 +160,37 @@ impl Lore {
         (affordable > 0 && may_pay && !is_left_alone).then_some(affordable)
     }
 
-    /// The list was read, and proved so many objects unchanged.
-    pub fn read(&mut self, survey: &Survey, proven: usize, now: Instant) {
+    /// The list was read, and proved so many objects unchanged. Tells whether it is left alone from now on.
+    pub fn read(&mut self, survey: &Survey, proven: usize, now: Instant) -> bool {
         let (pages, since) = (survey.pages, now);
-        self.length =
-            if survey.is_whole { Length::Pages { count: pages, since } } else { Length::MoreThan { pages, since } };
-        if survey.is_whole && u64::from(pages) >= u64::try_from(proven).unwrap_or(u64::MAX) {
-            self.in_vain(now);
-        } else {
-            self.in_vain = 0;
+        self.length = match survey.end {
+            End::Whole | End::Enough => Length::Pages { count: pages, since },
+            End::TooLong | End::Broken(_) => Length::MoreThan { pages, since },
+        };
+        self.outages = 0;
+        // Whoever stands on a list that breaks has waited for it, whatever it proved.
+        let is_broken = matches!(survey.end, End::Broken(_));
+        if is_broken || u64::from(pages) >= u64::try_from(proven).unwrap_or(u64::MAX) {
+            return self.was_useless(now);
         }
+        self.useless = 0;
+        false
     }
 
-    /// The list could not be read. That nobody could sign in is not its fault.
-    pub fn failed(&mut self, failure: &Failure, now: Instant) {
+    /// The list could not be read. That nobody could sign in is not its fault, nor that too many have asked. Tells whether
+    /// it is left alone from now on.
+    pub fn failed(&mut self, failure: &Failure, now: Instant) -> bool {
         match (failure.blame, failure.kind) {
-            (Blame::Identity, _) => {}
-            (Blame::Object, Kind::Denied) => self.left_alone_until = Some(later(now, BELIEVED)),
-            _ => self.in_vain(now),
+            (Blame::Identity, _) | (_, Kind::Throttled) => false,
+            (Blame::Object, Kind::Denied) => {
+                self.left_alone_until = Some(later(now, BELIEVED));
+                true
+            }
+            (Blame::Object, _) => self.was_useless(now),
+            (Blame::Host, _) => {
+                self.outages = self.outages.saturating_add(1);
+                self.leave_alone(self.outages, OUTAGE_BELIEVED, now)
+            }
         }
     }
 
@@ -157,12 +199,17 @@ impl Lore {
         *self = Self { length: self.length, ..Self::default() };
     }
 
-    fn in_vain(&mut self, now: Instant) {
-        self.in_vain = self.in_vain.saturating_add(1);
-        if self.in_vain >= MOST_IN_VAIN {
-            self.in_vain = 0;
-            self.left_alone_until = Some(later(now, BELIEVED));
+    fn was_useless(&mut self, now: Instant) -> bool {
+        self.useless = self.useless.saturating_add(1);
+        self.leave_alone(self.useless, BELIEVED, now)
+    }
+
+    fn leave_alone(&mut self, in_a_row: u32, believed: Duration, now: Instant) -> bool {
+        let is_left_alone = in_a_row >= MOST_IN_A_ROW;
+        if is_left_alone {
+            self.left_alone_until = Some(later(now, believed));
         }
+        is_left_alone
     }
 }
 

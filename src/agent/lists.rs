@@ -6,7 +6,7 @@ use crate::failure::{Blame, Failure, Kind};
 use crate::ports::Source;
 use crate::reference::Shelf;
 use crate::schedule::SurveyTicket;
-use crate::survey::Survey;
+use crate::survey::{End, Survey};
 
 impl<S: Source> Agent<S> {
     pub(super) fn was_surveyed(&mut self, ticket: &SurveyTicket, result: &Result<Survey, Failure>) {
@@ -16,16 +16,31 @@ impl<S: Source> Agent<S> {
             // Whatever was wrong with its content would have kept it from being proven.
             self.stays(object, now);
         }
+        let list = what(ticket.shelf());
         match result {
-            Ok(survey) => tracing::debug!(
-                pages = survey.pages,
-                unchanged = surveyed.unchanged.len(),
-                "the list {} shows {} objects unchanged, in {} pages",
-                what(ticket.shelf()),
-                surveyed.unchanged.len(),
-                survey.pages
-            ),
+            Ok(survey) => {
+                let (pages, unchanged) = (survey.pages, surveyed.unchanged.len());
+                tracing::debug!(
+                    pages,
+                    unchanged,
+                    "the list {list} shows {unchanged} objects unchanged, in {pages} pages"
+                );
+                if let End::Broken(failure) = &survey.end {
+                    tracing::info!(
+                        code = %failure.code,
+                        "the list {list} cannot be read to its end, so what it has not shown is asked for by itself: {failure}"
+                    );
+                }
+            }
             Err(failure) => tell_not_listed(ticket.shelf(), failure),
+        }
+        // A denial says so itself.
+        let is_denied =
+            matches!(result, Err(failure) if (failure.blame, failure.kind) == (Blame::Object, Kind::Denied));
+        if surveyed.is_left_alone && !is_denied {
+            tracing::info!(
+                "the list {list} is no use at present: it is left alone, and each object is asked for by itself"
+            );
         }
         self.tell_gates(surveyed.changes);
     }

@@ -164,7 +164,7 @@ impl<S: Source> Agent<S> {
             for ticket in self.schedule.take_surveys(now.tick) {
                 let source = Arc::clone(&self.source);
                 under_way.spawn(async move {
-                    let result = source.survey(ticket.shelf(), ticket.most_pages()).await;
+                    let result = source.survey(ticket.shelf(), ticket.wanted(), ticket.most_pages()).await;
                     Outcome::List(ticket, result)
                 });
             }

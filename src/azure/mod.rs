@@ -20,7 +20,7 @@ mod transport;
 mod vault;
 mod workspace;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,7 +82,7 @@ impl Azure {
         let expected = challenge::Expected::new(&config.cloud, tenants);
         let scope = expected.scope();
         let greetings = greeting::Greetings::new(expected, Arc::clone(&bearer));
-        let vault = vault::Vault::new(Arc::clone(&bearer), greetings, scope);
+        let vault = vault::Vault::new(Arc::clone(&bearer), greetings, scope, Arc::clone(&clock));
         let connections = workspace::Connections::new(bearer, &config.cloud, Arc::clone(&clock));
         Ok(Self { vault, connections, tokens, roots, clock })
     }
@@ -105,16 +105,14 @@ impl Azure {
         timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)
     }
 
-    /// The list of what stands on a shelf, no further than so many pages.
-    pub async fn survey(&self, shelf: &Shelf, most_pages: u32) -> Result<Survey, Failure> {
-        let mut survey = Survey::default();
-        let pages = self.vault.survey(shelf, most_pages, &mut survey);
-        let outcome = timeout(WHOLE_ATTEMPT, pages).await.unwrap_or_else(late);
-        match outcome {
-            // A list that is long, or that hangs further on, has told something all the same.
-            Err(failure) if failure.code.as_str() == "timeout" && survey.pages > 0 => Ok(survey),
-            outcome => outcome.map(|()| survey),
-        }
+    /// The list of what stands on a shelf, for these and no further than so many pages.
+    pub async fn survey(
+        &self,
+        shelf: &Shelf,
+        wanted: &BTreeSet<ObjectName>,
+        most_pages: u32,
+    ) -> Result<Survey, Failure> {
+        self.vault.survey(shelf, wanted, most_pages, WHOLE_ATTEMPT).await
     }
 
     /// One connection of a workspace, with its credentials, or word that it is as it was.

@@ -1,10 +1,12 @@
 //! All sources as one: each object goes to the edge that knows its place.
 
+use std::collections::BTreeSet;
+
 use crate::azure::Azure;
 use crate::failure::Failure;
 use crate::local;
 use crate::ports::{Answer, Source};
-use crate::reference::{Object, Shelf};
+use crate::reference::{Object, ObjectName, Shelf};
 use crate::survey::Survey;
 
 #[derive(Debug)]
@@ -24,7 +26,7 @@ impl Source for Sources {
         }
     }
 
-    async fn survey(&self, shelf: &Shelf, most_pages: u32) -> Result<Survey, Failure> {
-        self.azure.survey(shelf, most_pages).await
+    async fn survey(&self, shelf: &Shelf, wanted: &BTreeSet<ObjectName>, most_pages: u32) -> Result<Survey, Failure> {
+        self.azure.survey(shelf, wanted, most_pages).await
     }
 }

@@ -1,6 +1,6 @@
 //! Lists in place of objects: one survey of a shelf instead of a request for each of those on it that are due together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::gate::Visitor;
@@ -8,7 +8,7 @@ use super::{GateChange, MOST_IN_FLIGHT, Schedule};
 use crate::config::List;
 use crate::failure::{Blame, Failure};
 use crate::moment::{Moment, later};
-use crate::reference::{Object, Shelf};
+use crate::reference::{Object, ObjectName, Shelf};
 use crate::survey::Survey;
 
 /// Slots of one interval are the same instant but for how long it took to read the two clocks.
@@ -20,6 +20,7 @@ const TOGETHER: Duration = Duration::from_millis(100);
 pub struct SurveyTicket {
     plan: u64,
     shelf: Shelf,
+    wanted: BTreeSet<ObjectName>,
     most_pages: u32,
     pub(super) entries: Vec<usize>,
     doors: Vec<usize>,
@@ -29,6 +30,11 @@ impl SurveyTicket {
     /// Which list to read.
     pub fn shelf(&self) -> &Shelf {
         &self.shelf
+    }
+
+    /// What it is read for.
+    pub fn wanted(&self) -> &BTreeSet<ObjectName> {
+        &self.wanted
     }
 
     /// How many requests it may take: with more, the objects themselves cost less.
@@ -44,6 +50,8 @@ pub struct Surveyed {
     pub unchanged: Vec<Object>,
     /// What happened to the gates.
     pub changes: Vec<GateChange>,
+    /// Whether the list is left alone from now on, for a while.
+    pub is_left_alone: bool,
 }
 
 impl Schedule {
@@ -76,6 +84,8 @@ impl Schedule {
             return None;
         }
         let most_pages = self.lore.entry(shelf.clone()).or_default().most_pages(entries.len(), now)?;
+        let on_list = entries.iter().filter_map(|number| self.entries.get(number));
+        let wanted = on_list.filter_map(|entry| Shelf::of(&entry.object)).map(|(_, name)| name.clone()).collect();
         self.change(&doors, |door| {
             door.pass(Visitor::List, now);
             None
@@ -84,7 +94,7 @@ impl Schedule {
             self.take_off(*number);
         }
         self.in_flight += 1;
-        Some(SurveyTicket { plan: self.plan, shelf, most_pages, entries, doors })
+        Some(SurveyTicket { plan: self.plan, shelf, wanted, most_pages, entries, doors })
     }
 
     /// The list was read, or could not be. What it proves waits for its next slot; everything else that it was read for is
@@ -126,15 +136,14 @@ impl Schedule {
             let slot = self.next_slot(number, known.expires, now);
             self.set_due(number, Some(slot));
         }
-        if let Some(lore) = self.lore.get_mut(&ticket.shelf) {
-            lore.read(survey, proven, now.tick);
-        }
+        let lore = self.lore.get_mut(&ticket.shelf);
+        let is_left_alone = lore.is_some_and(|lore| lore.read(survey, proven, now.tick));
         let changes = self.change(&ticket.doors, |door| {
             door.left();
             door.answered_more(survey.pages.saturating_sub(1), now.tick);
             door.opened(Visitor::List, now.tick)
         });
-        Surveyed { unchanged, changes }
+        Surveyed { unchanged, changes, is_left_alone }
     }
 
     /// Who is to blame is held back as if an object had been asked for. What is wrong with the list alone is not: then the
@@ -148,10 +157,9 @@ impl Schedule {
             }
             self.set_due(number, Some(now.tick));
         }
-        if let Some(lore) = self.lore.get_mut(&ticket.shelf) {
-            lore.failed(failure, now.tick);
-        }
+        let lore = self.lore.get_mut(&ticket.shelf);
+        let is_left_alone = lore.is_some_and(|lore| lore.failed(failure, now.tick));
         let changes = self.turned_away((Visitor::List, None), &ticket.doors, failure, now.tick);
-        Surveyed { unchanged: Vec::new(), changes }
+        Surveyed { unchanged: Vec::new(), changes, is_left_alone }
     }
 }

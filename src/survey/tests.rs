@@ -8,7 +8,7 @@ fn at(seconds: u64) -> UnixTime {
 }
 
 fn stamp(updated: u64, expires: Option<u64>) -> Stamp {
-    Stamp { updated: at(updated), expires: expires.map(at) }
+    Stamp { created: Some(at(7)), updated: at(updated), expires: expires.map(at) }
 }
 
 fn name(name: &str) -> ObjectName {
@@ -20,9 +20,7 @@ fn tick() -> Instant {
 }
 
 fn survey(pages: u32, is_whole: bool) -> Survey {
-    let mut survey = Survey::default();
-    (survey.pages, survey.is_whole) = (pages, is_whole);
-    survey
+    Survey { pages, end: if is_whole { End::Whole } else { End::TooLong }, ..Survey::default() }
 }
 
 fn failure(blame: Blame, kind: Kind) -> Failure {
@@ -30,6 +28,7 @@ fn failure(blame: Blame, kind: Kind) -> Failure {
 }
 
 const DAY: Duration = Duration::from_hours(24);
+const HOUR: Duration = Duration::from_hours(1);
 
 #[test]
 fn a_time_is_trusted_two_seconds_later() {
@@ -50,7 +49,7 @@ fn only_the_same_words_prove_anything() {
     let now = tick();
     let known = Known::new(stamp(100, Some(900)), None, now, 0.0);
     let proves = |shown: &[Option<Stamp>]| {
-        let mut survey = Survey::default();
+        let mut survey = Survey::of(BTreeSet::from([name("a"), name("b")]));
         for stamp in shown {
             survey.show(name("a"), *stamp);
         }
@@ -67,6 +66,9 @@ fn only_the_same_words_prove_anything() {
         (&[Some(stamp(99, Some(900)))], false),
         (&[Some(stamp(100, None))], false),
         (&[Some(stamp(100, Some(901)))], false),
+        // Deleted and made anew within the second of its last change.
+        (&[Some(Stamp { created: Some(at(100)), ..stamp(100, Some(900)) })], false),
+        (&[Some(Stamp { created: None, ..stamp(100, Some(900)) })], false),
         (&[same, Some(stamp(101, Some(900)))], false),
         (&[Some(stamp(101, Some(900))), same], false),
         (&[same, None], false),
@@ -75,7 +77,7 @@ fn only_the_same_words_prove_anything() {
         assert_eq!(proves(shown), proven, "{shown:?}");
     }
     // Names have no case.
-    let mut survey = Survey::default();
+    let mut survey = Survey::of(BTreeSet::from([name("a")]));
     survey.show(name("A"), same);
     assert!(known.is_proven(&name("a"), &survey));
 }
@@ -109,24 +111,30 @@ fn the_length_of_a_list_is_learnt() {
 #[test]
 fn what_a_failure_teaches() {
     let now = tick();
-    // Of how many of them in a row the list is left alone for a day.
-    for (blame, kind, most) in [
-        (Blame::Object, Kind::Denied, Some(1)),
-        (Blame::Object, Kind::Outage, Some(3)),
-        (Blame::Object, Kind::Missing, Some(3)),
-        (Blame::Host, Kind::Outage, Some(3)),
-        (Blame::Host, Kind::Throttled, Some(3)),
-        (Blame::Host, Kind::Denied, Some(3)),
-        (Blame::Identity, Kind::Outage, None),
-        (Blame::Identity, Kind::Denied, None),
+    // Of how many of them in a row the list is left alone, and for how long.
+    for (blame, kind, most, believed) in [
+        (Blame::Object, Kind::Denied, Some(1), DAY),
+        (Blame::Object, Kind::Outage, Some(3), DAY),
+        (Blame::Object, Kind::Missing, Some(3), DAY),
+        (Blame::Object, Kind::Throttled, None, DAY),
+        (Blame::Host, Kind::Outage, Some(3), HOUR),
+        (Blame::Host, Kind::Throttled, None, HOUR),
+        (Blame::Host, Kind::Denied, Some(3), HOUR),
+        (Blame::Identity, Kind::Outage, None, DAY),
+        (Blame::Identity, Kind::Denied, None, DAY),
     ] {
         let mut lore = Lore::default();
         let left_alone = (1..10).find(|_| {
-            lore.failed(&failure(blame, kind), now);
-            lore.most_pages(10, now).is_none()
+            let is_told = lore.failed(&failure(blame, kind), now);
+            assert_eq!(is_told, lore.most_pages(10, now).is_none());
+            is_told
         });
         assert_eq!(left_alone, most, "{blame:?} {kind:?}");
-        assert!(lore.most_pages(10, now + DAY).is_some());
+        let before = now + believed.saturating_sub(Duration::from_secs(1));
+        assert_eq!(lore.most_pages(10, before).is_some(), most.is_none());
+        assert!(lore.most_pages(10, now + believed).is_some());
+        // The next one is enough to leave it alone anew.
+        assert_eq!(lore.failed(&failure(blame, kind), now + believed), most.is_some());
         lore.forget();
         assert!(lore.most_pages(10, now).is_some());
     }
@@ -186,7 +194,7 @@ proptest! {
                 Cycle::Read { pages } => lore.read(&survey(pages, whole), 7, now),
                 Cycle::Denied => lore.failed(&failure(Blame::Object, Kind::Denied), now),
                 Cycle::Fails => lore.failed(&failure(Blame::Host, Kind::Outage), now),
-            }
+            };
         }
         prop_assert!(lore.most_pages(wanted, now + DAY).is_some());
     }

@@ -80,3 +80,11 @@ async fn a_cycle_is_not_over_between_a_list_and_what_follows_from_it() {
     sleep(INTERVAL).await;
     assert_eq!((counts(&stage), stage.attempts.load(Ordering::SeqCst) - before), ([1, 1, 2, 1], 1), "once for both");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_left_alone_is_told_of_once() {
+    let stage = three();
+    stage.lists((0..3).map(|_| vec![]));
+    sleep(INTERVAL * 8).await;
+    assert_eq!((stage.listed(), stage.lines_with("left alone"), stage.lines_with("list")), (3, 1, 1));
+}

@@ -66,7 +66,7 @@ pub(super) struct Script {
 }
 
 fn stamp(seconds: u64) -> Stamp {
-    Stamp { updated: UnixTime::from_seconds(seconds).unwrap(), expires: None }
+    Stamp { created: None, updated: UnixTime::from_seconds(seconds).unwrap(), expires: None }
 }
 
 impl Source for Script {
@@ -109,12 +109,12 @@ impl Source for Script {
         }
     }
 
-    async fn survey(&self, _: &VaultShelf, _: u32) -> Result<Survey, Failure> {
+    async fn survey(&self, _: &VaultShelf, wanted: &BTreeSet<ObjectName>, _: u32) -> Result<Survey, Failure> {
         self.listed.fetch_add(1, Ordering::SeqCst);
         let shown = self.lists.lock().unwrap().pop_front();
         let shown = shown.ok_or(Failure::new(Blame::Object, Kind::Denied, Code::new("ForbiddenByRbac")))?;
-        let mut survey = Survey::default();
-        (survey.pages, survey.is_whole) = (1, true);
+        let mut survey = Survey::of(wanted.clone());
+        survey.pages = 1;
         for (name, at) in shown {
             survey.show(ObjectName::parse(name).unwrap(), Some(stamp(at)));
         }

@@ -1,11 +1,10 @@
 //! What a vault's answers hold: bundles of secrets, certificates through their secrets, public keys.
 
 use serde::Deserialize;
-use serde_json::Value;
 
+use super::lenient::{Attributes, Lenient};
 use crate::certificate;
 use crate::failure::{Blame, Code, Failure, Kind};
-use crate::moment::UnixTime;
 use crate::ports::{Fetched, Hint};
 use crate::public_key::{self, Jwk};
 use crate::reference::VersionId;
@@ -23,7 +22,7 @@ struct Bundle {
     kid: Option<String>,
     managed: Option<bool>,
     #[serde(default)]
-    attributes: Value,
+    attributes: Lenient<Attributes>,
 }
 
 /// A key bundle.
@@ -31,7 +30,7 @@ struct Bundle {
 struct KeyBundle {
     key: Option<Key>,
     #[serde(default)]
-    attributes: Value,
+    attributes: Lenient<Attributes>,
 }
 
 #[derive(Deserialize)]
@@ -74,22 +73,6 @@ fn version_in(id: Option<&str>) -> Result<VersionId, Failure> {
     version.ok_or_else(|| unusable("the vault's answer names no version"))
 }
 
-/// `exp` informs; the vault serves expired objects, and so do we. A number that is no time is no expiry.
-fn expiry(attributes: &Value) -> Option<UnixTime> {
-    time(attributes, "exp")
-}
-
-/// What a list shows of an object with these attributes, if it is enabled and says when it was changed.
-pub(super) fn stamp(attributes: &Value) -> Option<Stamp> {
-    let is_enabled = attributes.get("enabled").is_none_or(|enabled| *enabled == Value::Bool(true));
-    let updated = time(attributes, "updated").filter(|_| is_enabled)?;
-    Some(Stamp { updated, expires: expiry(attributes) })
-}
-
-fn time(attributes: &Value, name: &str) -> Option<UnixTime> {
-    attributes.get(name).and_then(Value::as_u64).and_then(UnixTime::from_seconds)
-}
-
 /// A secret.
 pub(super) fn secret(body: &[u8]) -> Result<Fetched, Failure> {
     let mut bundle = Bundle::read(body)?;
@@ -97,9 +80,9 @@ pub(super) fn secret(body: &[u8]) -> Result<Fetched, Failure> {
     let backs_certificate = bundle.managed == Some(true) && bundle.kid.is_some();
     Ok(Fetched {
         secret: Secret::plain(Version::Upstream(version.as_str().to_owned()), value),
-        expires: expiry(&bundle.attributes),
+        expires: bundle.attributes.get().and_then(Attributes::expiry),
         renew_at: None,
-        stamp: stamp(&bundle.attributes),
+        stamp: bundle.attributes.get().and_then(Attributes::stamp),
         hint: backs_certificate.then_some(Hint::BacksCertificate),
     })
 }
@@ -109,7 +92,9 @@ pub(super) fn certificate(body: &[u8]) -> Result<Stored, Failure> {
     let mut bundle = Bundle::read(body)?;
     let (value, version) = (bundle.take_value()?, bundle.version()?);
     match certificate::open(&value, bundle.content_type.as_deref()) {
-        Ok(opened) => Ok(Stored::Opened(fetched(opened, &version, stamp(&bundle.attributes)))),
+        Ok(opened) => {
+            Ok(Stored::Opened(fetched(opened, &version, bundle.attributes.get().and_then(Attributes::stamp))))
+        }
         Err(why) => {
             let failure = |code, why| Failure::new(Blame::Object, Kind::Content, Code::new(code)).because(why);
             let closed = match &bundle.kid {
@@ -157,9 +142,9 @@ pub(super) fn key(body: &[u8]) -> Result<Fetched, Failure> {
     let value = key.jwk.to_pem().map_err(failure)?;
     Ok(Fetched {
         secret: Secret::plain(Version::Upstream(version.as_str().to_owned()), value),
-        expires: expiry(&bundle.attributes),
+        expires: bundle.attributes.get().and_then(Attributes::expiry),
         renew_at: None,
-        stamp: stamp(&bundle.attributes),
+        stamp: bundle.attributes.get().and_then(Attributes::stamp),
         hint: None,
     })
 }

@@ -2,12 +2,13 @@
 
 use super::*;
 use crate::schedule::survey::SurveyTicket;
-use crate::survey::{Stamp, Survey};
+use crate::survey::{End, Stamp, Survey};
 
 pub(super) const CHANGED: u64 = 1_600_000_000;
 
 pub(super) fn stamp(seconds: u64) -> Stamp {
-    Stamp { updated: UnixTime::from_seconds(seconds).unwrap(), expires: None }
+    let at = UnixTime::from_seconds(seconds).unwrap();
+    Stamp { created: Some(at), updated: at, expires: None }
 }
 
 fn name(object: &Object) -> ObjectName {
@@ -16,10 +17,11 @@ fn name(object: &Object) -> ObjectName {
 
 /// A whole list that shows these, changed then.
 pub(super) fn shows(pages: u32, objects: impl IntoIterator<Item = (Object, u64)>) -> Survey {
-    let mut survey = Survey::default();
-    (survey.pages, survey.is_whole) = (pages, true);
-    for (object, at) in objects {
-        survey.show(name(&object), Some(stamp(at)));
+    let objects: Vec<(ObjectName, u64)> = objects.into_iter().map(|(object, at)| (name(&object), at)).collect();
+    let mut survey = Survey::of((0..100).map(|number| name(&object("a", number))).collect());
+    survey.pages = pages;
+    for (name, at) in objects {
+        survey.show(name, Some(stamp(at)));
     }
     survey
 }
@@ -31,7 +33,7 @@ fn all(count: usize) -> impl Iterator<Item = Object> {
 /// One that was not read to its end.
 fn cut(pages: u32, objects: impl IntoIterator<Item = (Object, u64)>) -> Survey {
     let mut survey = shows(pages, objects);
-    survey.is_whole = false;
+    survey.end = End::TooLong;
     survey
 }
 
@@ -258,7 +260,8 @@ fn a_list_that_fails_alone_is_told_of_as_nobodys_trouble() {
         }
         slot = next(&schedule, slot);
     }
-    assert_eq!((lists, fetched, told), (3, 100, vec![]));
+    // Three in a row, and one after an hour, and after another.
+    assert_eq!((lists, fetched, told), (5, 100, vec![]));
 }
 
 #[test]
@@ -281,7 +284,7 @@ fn a_throttled_list_sets_a_pace_and_a_long_one_pays_for_its_pages() {
 }
 
 #[test]
-fn a_value_is_read_again_twice_a_day_whatever_lists_say_and_not_all_at_once() {
+fn a_value_is_read_again_within_half_a_day_whatever_lists_say_and_not_all_at_once() {
     let (mut schedule, mut slot) = read_once(100);
     let begin = slot;
     let mut reads = Vec::new();
@@ -395,6 +398,47 @@ fn a_standby_that_is_needed_is_asked_for_whatever_lists_prove() {
     let ticket = one(&mut schedule, slot);
     assert_eq!(ticket.most_pages(), 1);
     assert_eq!(schedule.take_due(slot.tick).len(), 1);
+}
+
+#[test]
+fn a_list_that_breaks_on_its_second_page_is_left_alone_for_a_day() {
+    let hangs = End::Broken(fails(Blame::Object, Kind::Outage));
+    for (end, proven) in [(End::TooLong, 0), (hangs.clone(), 0), (hangs, 25)] {
+        let (mut schedule, mut slot) = read_once(100);
+        let (mut lists, mut told) = (0, 0);
+        for _ in 0..40 {
+            for ticket in schedule.take_surveys(slot.tick) {
+                lists += 1;
+                let mut list = shows(1, all(proven).map(|object| (object, CHANGED)));
+                list.end = end.clone();
+                let surveyed = schedule.surveyed(&ticket, &Ok(list), slot);
+                assert_eq!(surveyed.unchanged.len(), proven);
+                told += usize::from(surveyed.is_left_alone);
+            }
+            fetch(&mut schedule, slot);
+            slot = next(&schedule, slot);
+        }
+        assert_eq!((lists, told), (3, 1), "{end:?}, {proven} proven");
+    }
+}
+
+#[test]
+fn throttling_teaches_nothing_of_the_list() {
+    let (mut schedule, mut slot) = read_once(20);
+    let throttled = Err(fails(Blame::Host, Kind::Throttled));
+    let whole = || Ok(shows(1, all(20).map(|object| (object, CHANGED))));
+    let (mut lists, mut gets) = (0, 0);
+    let end = slot.tick + INTERVAL * 20;
+    while slot.tick < end {
+        for ticket in schedule.take_surveys(slot.tick) {
+            lists += 1;
+            schedule.surveyed(&ticket, &if lists <= 3 { throttled.clone() } else { whole() }, slot);
+        }
+        gets += fetch(&mut schedule, slot);
+        slot = next(&schedule, slot);
+    }
+    // Once the host answers again what is left of each of the three cycles may be listed as well.
+    assert!(lists >= 20 && gets <= 3, "{lists} lists, {gets} objects");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::lists::{CHANGED, stamp};
 use super::*;
 use crate::schedule::survey::SurveyTicket;
-use crate::survey::{Stamp, Survey};
+use crate::survey::{End, Stamp, Survey};
 
 const OBJECTS: usize = 8;
 const INTERVALS: [Duration; 3] = [Duration::from_secs(30), Duration::from_mins(15), Duration::from_hours(1)];
@@ -210,8 +210,9 @@ impl Stage {
         let result = match shows {
             Shows::Fails(failure) => Err(failure.clone()),
             Shows::Pages(pages, whole, mask) => {
-                let mut survey = Survey::default();
-                (survey.pages, survey.is_whole) = ((*pages).min(ticket.most_pages()), *whole);
+                let mut survey = Survey::of(ticket.wanted().clone());
+                survey.pages = (*pages).min(ticket.most_pages());
+                survey.end = if *whole { End::Whole } else { End::TooLong };
                 for object in some(*mask).filter(|object| objects.contains(object)) {
                     survey.show(Shelf::of(&object).unwrap().1.clone(), Some(stamp(CHANGED)));
                 }
@@ -323,8 +324,8 @@ proptest! {
             while now.tick < begin.tick + INTERVAL * 6 {
                 let mut proven: Vec<Object> = Vec::new();
                 for ticket in schedule.take_surveys(now.tick) {
-                    let mut survey = Survey::default();
-                    (survey.pages, survey.is_whole) = (1, true);
+                    let mut survey = Survey::of(ticket.wanted().clone());
+                    survey.pages = 1;
                     for object in (0..5).map(|name| object("a", name)) {
                         let changed = if object == sick && is_sick { CHANGED + 1 } else { CHANGED };
                         survey.show(Shelf::of(&object).unwrap().1.clone(), Some(stamp(changed)));
@@ -362,7 +363,7 @@ proptest! {
             let mut schedule = Schedule::new(&plan([(object("a", 0), interval), (object("a", 1), interval)].into()), seed, now);
             let [one, other] = &schedule.take_due(now.tick)[..] else { panic!("both") };
             let expires = UnixTime::new(Duration::from_secs(expires));
-            schedule.came(one, (Some(expires), Some(Stamp { updated: expires, expires: Some(expires) })), now);
+            schedule.came(one, (Some(expires), Some(Stamp { created: None, updated: expires, expires: Some(expires) })), now);
             prop_assert!(schedule.take_due(now.tick).is_empty());
             schedule.made(other, later(now.tick, Duration::from_secs(renew)), now);
             prop_assert!(schedule.take_due(now.tick).is_empty());

@@ -81,8 +81,9 @@ fn what_is_no_list_is_refused() {
 
 fn shown(entries: &str, collection: Collection) -> Survey {
     let page = Page::read(format!(r#"{{"value":[{entries}]}}"#).as_bytes()).unwrap();
-    let mut survey = Survey::default();
-    page.show(collection, &mut survey);
+    let wanted = ["n".to_owned()].into_iter().chain((0..1_000).map(|number| format!("s{number}")));
+    let mut survey = Survey::of(wanted.map(|name| ObjectName::parse(&name).unwrap()).collect());
+    page.show(collection, &Url::parse(FIRST).unwrap(), &mut survey);
     survey
 }
 
@@ -97,10 +98,14 @@ fn entries_are_read_as_far_as_they_make_sense() {
     let id = "https://a.vault.azure.net/secrets/n";
     let stamp = |updated, expires: Option<u64>| {
         let at = |seconds| UnixTime::from_seconds(seconds).unwrap();
-        Some(Stamp { updated: at(updated), expires: expires.map(at) })
+        Some(Stamp { created: None, updated: at(updated), expires: expires.map(at) })
     };
     for (attributes, expected) in [
-        (r#"{"enabled":true,"created":1,"updated":2,"recoveryLevel":"Purgeable"}"#, stamp(2, None)),
+        (
+            r#"{"enabled":true,"created":1,"updated":2,"recoveryLevel":"Purgeable"}"#,
+            stamp(2, None).map(|stamp| Stamp { created: UnixTime::from_seconds(1), ..stamp }),
+        ),
+        (r#"{"created":"1","updated":2}"#, stamp(2, None)),
         (r#"{"enabled":true,"nbf":1,"exp":9,"updated":2}"#, stamp(2, Some(9))),
         (r#"{"updated":2}"#, stamp(2, None)),
         (r#"{"enabled":false,"updated":2}"#, None),
@@ -126,6 +131,12 @@ fn entries_are_read_as_far_as_they_make_sense() {
         ("https://a.vault.azure.net/keys/n", false),
         ("https://a.vault.azure.net/secrets/n/0123456789abcdef0123456789abcdef", false),
         ("https://a.vault.azure.net/secrets/n/", false),
+        ("https://b.vault.azure.net/secrets/n", false),
+        ("http://a.vault.azure.net/secrets/n", false),
+        ("https://a.vault.azure.net:8443/secrets/n", false),
+        ("https://x@a.vault.azure.net/secrets/n", false),
+        ("https://a.vault.azure.net/deleted/secrets/n", false),
+        ("/secrets/n", false),
         ("n", false),
         ("", false),
         ("https://a.vault.azure.net/secrets/n%2e", false),
@@ -136,7 +147,7 @@ fn entries_are_read_as_far_as_they_make_sense() {
     assert!(shown(&key, Collection::Key).stamp(&name).is_some());
     assert!(shown(&entry("https://a.vault.azure.net/keys/n", good), Collection::Key).stamp(&name).is_none());
     for nonsense in ["null", "7", "[]", "\"n\"", "{}", r#"{"id":5}"#, r#"{"id":null,"attributes":{"updated":2}}"#] {
-        assert_eq!(shown(nonsense, Collection::Secret), Survey::default(), "{nonsense}");
+        assert_eq!(shown(nonsense, Collection::Secret), shown("", Collection::Secret), "{nonsense}");
     }
 }
 
@@ -149,6 +160,20 @@ fn a_page_shows_no_more_than_a_page_may() {
     assert_eq!(known.count(), 25);
 }
 
+#[test]
+fn no_more_is_kept_of_a_page_than_is_looked_at() {
+    let zeros = format!("[{}0]", "0,".repeat(1 << 20));
+    let page = |value: &str, link: &str| Page::read(format!(r#"{{"value":{value},"nextLink":{link}}}"#).as_bytes());
+    let long = page(&zeros, "null").unwrap();
+    assert_eq!((long.value.0.len(), long.value.0.capacity()), (PAGE, PAGE));
+    // Whatever stands where a time, a name or a link may: it is passed over.
+    let entry = format!(r#"[{{"id":{zeros},"attributes":{zeros}}},{{"id":"x","attributes":{{"updated":{zeros}}}}}]"#);
+    let page = page(&entry, &zeros).unwrap();
+    let item = page.value.0[0].get().unwrap();
+    assert!(item.id == Scalar::Other && item.attributes.get().is_none() && page.next_link == Scalar::Other);
+    assert!(page.next(&Url::parse(FIRST).unwrap(), &Url::parse(FIRST).unwrap()).is_err());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -156,11 +181,11 @@ proptest! {
     #[test]
     fn nothing_leads_astray(body in any::<Vec<u8>>(), link in "\\PC{0,60}", host in "[a-z.@:/#?\\\\%]{0,20}") {
         if let Ok(page) = Page::read(&body) {
-            page.show(Collection::Secret, &mut Survey::default());
+            page.show(Collection::Secret, &Url::parse(FIRST).unwrap(), &mut Survey::default());
         }
         let first = Url::parse(FIRST).unwrap();
         for link in [link, format!("https://{host}"), format!("https://a.vault.azure.net{host}"), format!("{FIRST}{host}")] {
-            let page = Page { value: Vec::new(), next_link: Value::String(link) };
+            let page = Page { value: Entries(Vec::new()), next_link: Scalar::Text(link) };
             if let Ok(Some(next)) = page.next(&first, &first) {
                 prop_assert_eq!(next.host_str(), Some("a.vault.azure.net"));
                 prop_assert_eq!((next.scheme(), next.port(), next.path(), next.username()), ("https", None, "/secrets", ""));

@@ -1,4 +1,5 @@
 use super::*;
+use crate::moment::UnixTime;
 
 const VERSION: &str = "0123456789abcdef0123456789abcdef";
 
