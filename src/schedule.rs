@@ -50,6 +50,8 @@ pub struct Schedule {
     /// Those that no plan needs any more stay, open and unused: there are not many hosts, and numbers stay what they are.
     doors: Vec<Door>,
     lore: BTreeMap<Shelf, Lore>,
+    /// Lists have numbers of their own, given once.
+    next_list: u64,
     in_flight: usize,
 }
 
@@ -79,6 +81,8 @@ struct Entry {
     due: Option<Instant>,
     flight: Flight,
     failures: u32,
+    /// It is made anew when its life wants it, whatever its interval.
+    is_made: bool,
     /// What a list has to show to prove that it need not be asked for; none when only its own answer will do.
     known: Option<Known>,
 }
@@ -87,9 +91,13 @@ struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flight {
     No,
+    /// The list of this number is asked instead, until somebody wants what no list can give.
+    Listed(u64),
     Yes,
     /// And somebody wanted it fresh meanwhile: what comes may be older than that.
     Again,
+    /// And it stands by since: nobody needs what comes.
+    StandsBy,
     /// And no plan wants it any more. Nobody may ask for it a second time before that is over.
     Gone,
 }
@@ -103,11 +111,21 @@ impl Entry {
         self.flight == Flight::Gone
     }
 
-    /// It is in flight: then once more.
-    fn ask_again(&mut self) {
-        if self.flight == Flight::Yes {
+    fn is_on_list(&self) -> bool {
+        matches!(self.flight, Flight::Listed(_))
+    }
+
+    /// No list will do for it any more. In flight by itself it is to be asked for once more; from its list it is taken, and
+    /// then it has no due time yet, which is told.
+    fn wants_its_own_answer(&mut self) -> bool {
+        self.known = None;
+        let is_on_list = self.is_on_list();
+        if is_on_list {
+            self.flight = Flight::No;
+        } else if self.flight == Flight::Yes {
             self.flight = Flight::Again;
         }
+        is_on_list
     }
 
     /// It is in flight no longer. Tells whether it was wanted fresh meanwhile.
@@ -128,6 +146,7 @@ impl Schedule {
             waiting: BTreeSet::new(),
             doors: Vec::new(),
             lore: BTreeMap::new(),
+            next_list: 0,
             in_flight: 0,
         };
         schedule.replan(plan, now);
@@ -157,7 +176,7 @@ impl Schedule {
                 door.pass(Visitor::Entry(number), now);
                 None
             });
-            self.take_off(number);
+            self.take_off(number, Flight::Yes);
             self.in_flight += 1;
             tickets.push(Ticket { plan: self.plan, entry: number, object });
         }
@@ -191,6 +210,9 @@ impl Schedule {
         let Some(entry) = self.entries.get_mut(&number) else { return false };
         // Whoever needs it has no value yet: that it is what it was would not help.
         entry.known = None;
+        if entry.flight == Flight::StandsBy {
+            entry.flight = Flight::Yes;
+        }
         if entry.due.is_none() && !entry.is_in_flight() {
             self.set_due(number, Some(now));
             return true;
@@ -213,13 +235,14 @@ impl Schedule {
         // Whoever a shut gate has turned away last is not hurried to it again before the others: it may be his own trouble.
         let turned_away: BTreeSet<usize> = self.doors.iter().filter_map(Door::turned_away_last).collect();
         let later = self.waiting.iter().filter(|(due, number)| *due > now && !turned_away.contains(number));
-        let later: Vec<usize> = later.map(|(_, number)| *number).collect();
-        for number in later {
-            self.set_due(number, Some(now));
+        let mut hurried: Vec<usize> = later.map(|(_, number)| *number).collect();
+        for (number, entry) in &mut self.entries {
+            if entry.wants_its_own_answer() {
+                hurried.push(*number);
+            }
         }
-        for entry in self.entries.values_mut() {
-            entry.known = None;
-            entry.ask_again();
+        for number in hurried {
+            self.set_due(number, Some(now));
         }
         self.lore.values_mut().for_each(Lore::forget);
     }
@@ -240,10 +263,10 @@ impl Schedule {
     }
 
     /// It waits no longer: it is in flight.
-    fn take_off(&mut self, number: usize) {
+    fn take_off(&mut self, number: usize, flight: Flight) {
         self.set_due(number, None);
         if let Some(entry) = self.entries.get_mut(&number) {
-            entry.flight = Flight::Yes;
+            entry.flight = flight;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{GateChange, Schedule, Ticket, backoff, gate::Visitor, slot};
+use super::{Flight, GateChange, Schedule, Ticket, backoff, gate::Visitor, slot};
 use crate::failure::{Blame, Failure};
 use crate::moment::{Moment, UnixTime, later};
 use crate::reference::{Gate, Object};
@@ -36,7 +36,11 @@ impl Schedule {
 
     /// The object came, and is to be made anew then, whatever its interval.
     pub fn made(&mut self, ticket: &Ticket, renew_at: Instant, now: Moment) -> Vec<GateChange> {
-        self.answered(ticket, Some(renew_at.max(later(now.tick, SOONEST_RENEWAL))), now)
+        let changes = self.answered(ticket, Some(renew_at.max(later(now.tick, SOONEST_RENEWAL))), now);
+        if let Some(entry) = self.entries.get_mut(&ticket.entry) {
+            entry.is_made = true;
+        }
+        changes
     }
 
     /// The standby object came: nobody needs it again until [`Schedule::awaken`].
@@ -49,7 +53,7 @@ impl Schedule {
             return Vec::new();
         }
         let Some(entry) = self.entries.get_mut(&ticket.entry) else { return Vec::new() };
-        (entry.failures, entry.known) = (0, None);
+        (entry.failures, entry.is_made, entry.known) = (0, false, None);
         let again = entry.land();
         let doors = entry.doors.clone();
         // What nobody needs any more is not wanted fresh either.
@@ -124,13 +128,14 @@ impl Schedule {
     }
 
     /// It was under way for an older plan.
-    pub(super) fn lands_in_vain(&mut self, number: usize, now: Instant) {
+    fn lands_in_vain(&mut self, number: usize, now: Instant) {
         let Some(entry) = self.entries.get_mut(&number) else { return };
         if entry.is_gone() {
             self.entries.remove(&number);
         } else {
+            let is_needed = entry.flight != Flight::StandsBy;
             entry.land();
-            self.set_due(number, Some(now));
+            self.set_due(number, is_needed.then_some(now));
         }
     }
 }

@@ -16,7 +16,7 @@ impl Schedule {
     ///   shorter pulls it forward to its new slot; a longer one counts from the next answer on.
     /// * A gate that stays keeps its state: no outage is forgotten, no pace, no `Retry-After`. So does what was learnt of lists.
     /// * A new object is due now, and so is one that stood by and does not any more; what stands by sleeps.
-    /// * An object that is gone is not asked for again, and holds nobody back.
+    /// * An object that is gone is not asked for again, and holds nobody back. Nor is one that was in flight and stands by now.
     /// * Tickets that are out count as in flight, for all limits, until they come back by the usual methods. What they bring
     ///   is dropped: no failure is counted, no gate opens or shuts, and the object, if it is wanted still, or again, is due
     ///   when its ticket is back and not before, so that nothing is ever asked for twice at once.
@@ -48,10 +48,9 @@ impl Schedule {
     pub fn want(&mut self, object: &Object, now: Instant) {
         let Some(number) = self.number_of(object) else { return };
         let Some(entry) = self.entries.get_mut(&number) else { return };
-        entry.known = None;
-        entry.ask_again();
-        if let Some(due) = entry.due {
-            self.set_due(number, Some(due.min(now)));
+        let due = if entry.wants_its_own_answer() { Some(now) } else { entry.due.map(|due| due.min(now)) };
+        if due.is_some() {
+            self.set_due(number, due);
         }
     }
 
@@ -60,14 +59,20 @@ impl Schedule {
         let is_shorter = interval < entry.interval;
         let other_role = entry.is_standby != is_standby;
         (entry.interval, entry.is_standby) = (interval, is_standby);
-        if entry.is_in_flight() {
-            entry.flight = Flight::Yes;
-            return;
+        let is_not_needed = is_standby && (other_role || matches!(entry.flight, Flight::StandsBy | Flight::Gone));
+        match entry.flight {
+            Flight::No => {}
+            Flight::Listed(_) if is_not_needed => entry.flight = Flight::No,
+            Flight::Listed(_) => return,
+            Flight::Yes | Flight::Again | Flight::StandsBy | Flight::Gone => {
+                entry.flight = if is_not_needed { Flight::StandsBy } else { Flight::Yes };
+                return;
+            }
         }
-        let (due, failures) = (entry.due, entry.failures);
+        let (due, waits_for_slot) = (entry.due, entry.failures == 0 && !entry.is_made);
         if other_role {
             self.set_due(number, (!is_standby).then_some(now.tick));
-        } else if let Some(due) = due.filter(|_| is_shorter && failures == 0) {
+        } else if let Some(due) = due.filter(|_| is_shorter && waits_for_slot) {
             let slot = self.next_slot(number, None, now);
             self.set_due(number, Some(due.min(slot)));
         }
@@ -85,6 +90,7 @@ impl Schedule {
             due: None,
             flight: Flight::No,
             failures: 0,
+            is_made: false,
             known: None,
         };
         self.entries.insert(number, entry);
@@ -94,7 +100,8 @@ impl Schedule {
     fn remove(&mut self, number: usize) {
         self.set_due(number, None);
         match self.entries.get_mut(&number) {
-            Some(entry) if entry.is_in_flight() => {
+            // A list lets go of what is gone: it asks for nothing by name.
+            Some(entry) if entry.is_in_flight() && !entry.is_on_list() => {
                 (entry.flight, entry.failures, entry.known) = (Flight::Gone, 0, None);
             }
             _ => drop(self.entries.remove(&number)),

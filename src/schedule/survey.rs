@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::gate::Visitor;
-use super::{GateChange, MOST_IN_FLIGHT, Schedule};
+use super::{Flight, GateChange, MOST_IN_FLIGHT, Schedule};
 use crate::config::List;
 use crate::failure::{Blame, Failure};
 use crate::moment::{Moment, later};
@@ -15,10 +15,11 @@ use crate::survey::Survey;
 const TOGETHER: Duration = Duration::from_millis(100);
 
 /// The permission to read one list now, in place of asking for objects that it may prove unchanged: nobody asks for those
-/// meanwhile. [`Schedule::surveyed`] takes it back.
+/// meanwhile, unless somebody wants them fresh. [`Schedule::surveyed`] takes it back.
 #[derive(Debug)]
 pub struct SurveyTicket {
     plan: u64,
+    pub(super) number: u64,
     shelf: Shelf,
     wanted: BTreeSet<ObjectName>,
     most_pages: u32,
@@ -84,45 +85,61 @@ impl Schedule {
             return None;
         }
         let most_pages = self.lore.entry(shelf.clone()).or_default().most_pages(entries.len(), now)?;
+        let number = self.next_list;
+        self.next_list = self.next_list.wrapping_add(1);
         let on_list = entries.iter().filter_map(|number| self.entries.get(number));
         let wanted = on_list.filter_map(|entry| Shelf::of(&entry.object)).map(|(_, name)| name.clone()).collect();
         self.change(&doors, |door| {
             door.pass(Visitor::List, now);
             None
         });
-        for number in &entries {
-            self.take_off(*number);
+        for entry in &entries {
+            self.take_off(*entry, Flight::Listed(number));
         }
         self.in_flight += 1;
-        Some(SurveyTicket { plan: self.plan, shelf, wanted, most_pages, entries, doors })
+        Some(SurveyTicket { plan: self.plan, number, shelf, wanted, most_pages, entries, doors })
     }
 
     /// The list was read, or could not be. What it proves waits for its next slot; everything else that it was read for is
     /// due now, and asked for by itself.
     pub fn surveyed(&mut self, ticket: &SurveyTicket, result: &Result<Survey, Failure>, now: Moment) -> Surveyed {
         self.in_flight = self.in_flight.saturating_sub(1);
+        let held = self.take_from(ticket);
         if ticket.plan != self.plan {
             self.change(&ticket.doors, |door| {
                 door.left();
                 None
             });
-            for number in &ticket.entries {
-                self.lands_in_vain(*number, now.tick);
+            for number in held {
+                self.set_due(number, Some(now.tick));
             }
             return Surveyed::default();
         }
         match result {
-            Ok(survey) => self.was_read(ticket, survey, now),
-            Err(failure) => self.was_not_read(ticket, failure, now),
+            Ok(survey) => self.was_read(ticket, held, survey, now),
+            Err(failure) => self.was_not_read(ticket, held, failure, now),
         }
     }
 
-    fn was_read(&mut self, ticket: &SurveyTicket, survey: &Survey, now: Moment) -> Surveyed {
-        let (mut unchanged, mut proven) = (Vec::new(), 0);
+    /// Those that are still on the list; they are in flight no longer. Who was wanted fresh meanwhile is not, nor who is gone.
+    fn take_from(&mut self, ticket: &SurveyTicket) -> Vec<usize> {
+        let mut held = Vec::new();
         for &number in &ticket.entries {
+            let entry = self.entries.get_mut(&number);
+            if let Some(entry) = entry.filter(|entry| entry.flight == Flight::Listed(ticket.number)) {
+                entry.flight = Flight::No;
+                held.push(number);
+            }
+        }
+        held
+    }
+
+    fn was_read(&mut self, ticket: &SurveyTicket, held: Vec<usize>, survey: &Survey, now: Moment) -> Surveyed {
+        // Who was wanted fresh meanwhile, all of them, is no proof that the list is of no use.
+        let is_for_somebody = !held.is_empty();
+        let (mut unchanged, mut proven) = (Vec::new(), 0);
+        for number in held {
             let Some(entry) = self.entries.get_mut(&number) else { continue };
-            // Whoever wanted it fresh meanwhile has taken from it what a list could prove.
-            entry.land();
             let known = entry
                 .known
                 .filter(|known| Shelf::of(&entry.object).is_some_and(|(_, name)| known.is_proven(name, survey)));
@@ -136,7 +153,7 @@ impl Schedule {
             let slot = self.next_slot(number, known.expires, now);
             self.set_due(number, Some(slot));
         }
-        let lore = self.lore.get_mut(&ticket.shelf);
+        let lore = self.lore.get_mut(&ticket.shelf).filter(|_| is_for_somebody);
         let is_left_alone = lore.is_some_and(|lore| lore.read(survey, proven, now.tick));
         let changes = self.change(&ticket.doors, |door| {
             door.left();
@@ -148,10 +165,9 @@ impl Schedule {
 
     /// Who is to blame is held back as if an object had been asked for. What is wrong with the list alone is not: then the
     /// objects are asked for at once.
-    fn was_not_read(&mut self, ticket: &SurveyTicket, failure: &Failure, now: Moment) -> Surveyed {
-        for &number in &ticket.entries {
+    fn was_not_read(&mut self, ticket: &SurveyTicket, held: Vec<usize>, failure: &Failure, now: Moment) -> Surveyed {
+        for number in held {
             let Some(entry) = self.entries.get_mut(&number) else { continue };
-            entry.land();
             if failure.blame == Blame::Object {
                 entry.known = None;
             }

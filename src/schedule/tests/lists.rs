@@ -505,3 +505,32 @@ fn no_list_is_the_witness_that_convicts_a_host() {
         assert_eq!(answers, matches!(&changes[0], GateChange::Alone { .. }), "{changes:?}");
     }
 }
+
+#[test]
+fn whoever_is_wanted_fresh_is_taken_from_a_list_that_is_under_way() {
+    let (mut schedule, slot) = read_once(4);
+    let ticket = one(&mut schedule, slot);
+    assert_eq!(ticket.wanted().len(), 4);
+    schedule.want(&object("a", 0), slot.tick);
+    let asked = schedule.take_due(slot.tick);
+    assert_eq!(
+        asked.iter().map(Ticket::object).collect::<Vec<_>>(),
+        [&object("a", 0)],
+        "it does not wait for the list"
+    );
+    schedule.refresh_now(slot.tick);
+    let others = schedule.take_due(slot.tick);
+    assert_eq!(others.len(), 3, "nor do all");
+    for other in &others {
+        schedule.came(other, (None, Some(stamp(CHANGED))), slot);
+    }
+    // The list has nobody left: whatever it says is nothing to those in flight, nor to those who are back.
+    let before: Vec<_> = schedule.due().map(|(object, due)| (object.clone(), due)).collect();
+    let list = || shows(1, all(4).map(|object| (object, CHANGED)));
+    assert_eq!(schedule.surveyed(&ticket, &Ok(list()), slot).unchanged, []);
+    assert_eq!(schedule.due().map(|(object, due)| (object.clone(), due)).collect::<Vec<_>>(), before);
+    // Wanted once more while it was in flight.
+    schedule.came(&asked[0], (None, Some(stamp(CHANGED))), slot);
+    assert_eq!(fetch(&mut schedule, slot), 1);
+    assert!(schedule.is_quiet());
+}

@@ -200,3 +200,52 @@ fn places_are_shared_as_the_hosts_of_the_present_plan_want() {
     }
     assert_eq!(schedule.take_due(now.tick).len(), MOST_IN_FLIGHT_PER_HOST + 1);
 }
+
+#[test]
+fn what_stands_by_since_it_is_in_flight_is_not_asked_for_once_more() {
+    let now = start();
+    let objects = [object("a", 0), object("b", 0)];
+    let with = |standby: &[usize]| Plan {
+        standbys: standby.iter().map(|number| objects[*number].clone()).collect(),
+        ..of(objects.clone())
+    };
+    for (needed, asked) in [(false, 0), (true, 1)] {
+        let mut schedule = Schedule::new(&with(&[]), 1, now);
+        let tickets = schedule.take_due(now.tick);
+        schedule.replan(&with(&[1]), now);
+        schedule.replan(&with(&[1]), now);
+        if needed {
+            assert!(schedule.awaken(&objects[1], now.tick), "it is being asked for");
+        }
+        for ticket in &tickets {
+            schedule.succeeded(ticket, None, now);
+        }
+        let again = schedule.take_due(now.tick);
+        assert_eq!(again.iter().filter(|ticket| *ticket.object() == objects[1]).count(), asked);
+        for ticket in &again {
+            schedule.stood_by(ticket, now);
+        }
+    }
+    // Not even from a list.
+    let mut schedule = schedule((0..3).map(|name| object("a", name)), now);
+    for ticket in schedule.take_due(now.tick) {
+        schedule.came(&ticket, (None, Some(stamp(CHANGED))), now);
+    }
+    let slot = after(now, schedule.next_wake(now.tick).unwrap() - now.tick);
+    let list = schedule.take_surveys(slot.tick).pop().unwrap();
+    let standbys = BTreeSet::from([object("a", 0)]);
+    schedule.replan(&Plan { standbys, ..of((0..3).map(|name| object("a", name))) }, slot);
+    schedule.surveyed(&list, &Err(fails(Blame::Object, Kind::Outage)), slot);
+    assert_eq!(due(&schedule, &object("a", 0)), None);
+    assert_eq!(schedule.take_surveys(slot.tick).len() + schedule.take_due(slot.tick).len(), 1);
+}
+
+#[test]
+fn a_shorter_interval_is_nothing_to_what_has_a_life_of_its_own() {
+    let now = start();
+    let mut schedule = schedule([object("a", 0)], now);
+    let ticket = schedule_one(&mut schedule, now);
+    schedule.made(&ticket, now.tick + INTERVAL * 3, now);
+    schedule.replan(&plan([(object("a", 0), Duration::from_secs(10))].into()), now);
+    assert_eq!(due(&schedule, &object("a", 0)), Some(now.tick + INTERVAL * 3));
+}

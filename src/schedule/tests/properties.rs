@@ -149,8 +149,13 @@ impl Stage {
 
     fn check(&self) {
         let tick = self.now.tick;
-        let in_flight: Vec<&Object> =
-            self.tickets.iter().map(Ticket::object).chain(self.lists.iter().flat_map(|(_, objects)| objects)).collect();
+        // Lists let go of what is wanted fresh meanwhile, and of what is gone.
+        let on_list = |number: u64| {
+            let entries = self.schedule.entries.values();
+            entries.filter(move |entry| entry.flight == Flight::Listed(number)).map(|entry| &entry.object)
+        };
+        let listed = self.lists.iter().flat_map(|(ticket, _)| on_list(ticket.number));
+        let in_flight: Vec<&Object> = self.tickets.iter().map(Ticket::object).chain(listed).collect();
         let distinct: BTreeSet<&&Object> = in_flight.iter().collect();
         assert_eq!(distinct.len(), in_flight.len(), "never two at once for one object: {in_flight:?}");
         let out = self.tickets.len() + self.lists.len();
