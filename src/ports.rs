@@ -6,7 +6,7 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::moment::UnixTime;
@@ -48,6 +48,8 @@ pub struct Fetched {
     pub expires: Option<UnixTime>,
     /// When it is to be made anew; none for what is looked at in every interval.
     pub renew_at: Option<Instant>,
+    /// How long before it was read it had been changed, at the least; none where its source does not say.
+    pub age: Option<Duration>,
     /// What its shelf's list shows of it while it is what it is now; none where another change could go unseen there.
     pub stamp: Option<Stamp>,
     /// What whoever asked for it should know.

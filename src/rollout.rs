@@ -48,6 +48,13 @@ impl Rollout {
         }
     }
 
+    /// Others of a set that is being written are looked at before then: what settles waits for them.
+    pub fn await_others(&mut self, until: Instant, now: Instant) {
+        for due in self.targets.iter_mut().filter_map(|target| target.due.as_mut()).filter(|due| **due > now) {
+            *due = until.max(*due);
+        }
+    }
+
     /// A refresh cycle is over: let every sink see whether somebody has changed its files.
     pub fn recheck(&mut self, now: Instant) {
         if self.snapshot.is_none() {

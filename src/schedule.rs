@@ -247,7 +247,21 @@ impl Schedule {
         self.lore.values_mut().for_each(Lore::forget);
     }
 
-    /// Whether nothing is in flight: the cycle is over.
+    /// Others of the set to which these may belong have just been changed: they are due then, unless they are sooner. A list
+    /// may do for them. Not meant is what is in flight, what waits after a failure, stands by, or has a life of its own.
+    pub fn look_again(&mut self, objects: &BTreeSet<Object>, at: Instant) {
+        let is_meant = |entry: &Entry| {
+            let waits_for_slot = entry.due > Some(at) && entry.failures == 0 && !entry.is_standby && !entry.is_made;
+            waits_for_slot && objects.contains(&entry.object)
+        };
+        let meant: Vec<usize> =
+            self.entries.iter().filter(|(_, entry)| is_meant(entry)).map(|(number, _)| *number).collect();
+        for number in meant {
+            self.set_due(number, Some(at));
+        }
+    }
+
+    /// Whether nothing is in flight: the cycle is over, if nothing can be taken either.
     pub fn is_quiet(&self) -> bool {
         self.in_flight == 0
     }

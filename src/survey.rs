@@ -36,9 +36,16 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Whether a change after `now`, which is when the value was read by the service's clock, would show.
-    pub fn is_settled(&self, now: UnixTime) -> bool {
-        now.since(self.updated) >= SETTLED
+    /// How long before `read`, when the value was read at the earliest by the service's clock, it had been changed, at the
+    /// least: both are whole seconds. None when the change is further ahead of the answer than rounding explains.
+    pub fn age(&self, read: UnixTime, answered: UnixTime) -> Option<Duration> {
+        const SECOND: Duration = Duration::from_secs(1);
+        (self.updated <= answered.after(SETTLED)).then(|| read.since(self.updated).saturating_sub(SECOND))
+    }
+
+    /// Whether a change after `read`, when the value was read at the earliest by the service's clock, would show.
+    pub fn is_settled(&self, read: UnixTime) -> bool {
+        read.since(self.updated) >= SETTLED
     }
 }
 

@@ -73,7 +73,11 @@ impl<S: Source> Agent<S> {
                 return Err(failure.because(error.to_string()));
             }
         };
+        let before = self.holdings.edition(name);
         self.moved |= self.holdings.hold(name, secret);
+        if before > 0 && self.holdings.edition(name) != before {
+            self.changed_just_now(name, fetched.age, now);
+        }
         let version = match &fetched.secret.version {
             Version::Unversioned => Version::Edition(self.holdings.edition(name)),
             version => version.clone(),

@@ -8,6 +8,7 @@ mod hook;
 mod lists;
 mod publish;
 mod revise;
+mod settle;
 mod tell;
 
 use std::collections::BTreeMap;
@@ -84,6 +85,9 @@ pub struct Agent<S> {
     holdings: Holdings,
     snapshot: Option<Arc<Snapshot>>,
     rollout: Rollout,
+    settle: Duration,
+    /// While a set that is being written is waited for.
+    window: Option<settle::Window>,
     status: Status,
     source: Arc<S>,
     sinks: Vec<Box<dyn Sink>>,
@@ -127,6 +131,8 @@ impl<S: Source> Agent<S> {
         Self {
             schedule: Schedule::new(&plan, seed, clock()),
             rollout: Rollout::new(sinks.len(), settle),
+            settle,
+            window: None,
             holdings: Holdings::default(),
             snapshot: None,
             // Even of nothing a whole can be made: then what an earlier run has left goes away.
@@ -161,6 +167,7 @@ impl<S: Source> Agent<S> {
         let mut hooks: JoinSet<hook::Told> = JoinSet::new();
         loop {
             let now = (self.clock)();
+            self.look_at_others(now.tick);
             for ticket in self.schedule.take_surveys(now.tick) {
                 let source = Arc::clone(&self.source);
                 under_way.spawn(async move {

@@ -62,6 +62,7 @@ impl<S: Source> Agent<S> {
         self.plan = plan;
         self.schedule.replan(&self.plan, now);
         self.rollout.settle(settle);
+        self.settle = settle;
         let holds = self.sinks.iter().map(|sink| self.plan.shown_in(Path::new(sink.name())));
         self.pending.replan(holds, self.plan.hooks.iter().cloned(), settle);
         self.status.replan(&self.plan, &differences.changed);

@@ -6,6 +6,7 @@ mod lists;
 mod policy;
 mod revise;
 mod scenarios;
+mod settle;
 mod stage;
 mod staleness;
 

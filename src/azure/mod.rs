@@ -132,7 +132,7 @@ impl Azure {
         let value = SecretValue::new(token.value.expose().to_vec());
         let expires = Some((self.clock)().wall_at(token.ends));
         let secret = Secret::plain(Version::Unversioned, value);
-        Ok(Fetched { secret, expires, renew_at: Some(token.renew_at), stamp: None, hint: None })
+        Ok(Fetched { secret, expires, renew_at: Some(token.renew_at), age: None, stamp: None, hint: None })
     }
 }
 

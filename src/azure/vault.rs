@@ -90,7 +90,8 @@ impl Vault {
         let response = visit.get(&format!("{path}?api-version={API_VERSION}")).await?;
         let took = (self.clock)().tick.saturating_duration_since(asked_at.tick);
         // The value was read before the answer was dated, but not before it was asked for.
-        let read_at = answer::date(response.headers()).map(|date| before(date, took));
+        let answered_at = answer::date(response.headers());
+        let read_at = answered_at.map(|date| before(date, took));
         let mut fetched = match collection {
             Collection::Secret => read::secret(response.body().as_ref())?,
             Collection::Key => read::key(response.body().as_ref())?,
@@ -109,6 +110,7 @@ impl Vault {
                 }
             },
         };
+        fetched.age = fetched.stamp.and_then(|stamp| stamp.age(read_at?, answered_at?));
         // A list shows the latest version. Who does not say what time it is has not said how old the value was.
         let shows = |now| version.is_none() && fetched.stamp.is_some_and(|stamp| stamp.is_settled(now));
         if !read_at.is_some_and(shows) {

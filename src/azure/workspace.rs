@@ -133,7 +133,7 @@ impl Connections {
         let value = SecretValue::new(body.to_vec());
         self.remember(key.clone(), modified_at(body));
         let secret = Secret::plain(Version::Unversioned, value);
-        Ok(Answer::Fetched(Fetched { secret, expires: None, renew_at: None, stamp: None, hint: None }))
+        Ok(Answer::Fetched(Fetched { secret, expires: None, renew_at: None, age: None, stamp: None, hint: None }))
     }
 
     /// When the connection was last modified, if its values were read lately and a look is allowed.

@@ -32,5 +32,5 @@ pub fn read(path: &Path) -> Result<Fetched, Failure> {
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or(0).saturating_add(1));
     File::open(path).map_err(unreadable)?.take(LONGEST).read_to_end(&mut bytes).map_err(unreadable)?;
     let secret = Secret::plain(Version::Unversioned, SecretValue::new(bytes));
-    Ok(Fetched { secret, expires: None, renew_at: None, stamp: None, hint: None })
+    Ok(Fetched { secret, expires: None, renew_at: None, age: None, stamp: None, hint: None })
 }

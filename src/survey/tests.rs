@@ -150,6 +150,84 @@ fn what_pays_once_in_a_while_goes_on() {
     }
 }
 
+#[test]
+fn outages_and_a_list_that_saves_nothing_are_counted_apart() {
+    let now = tick();
+    let mut lore = Lore::default();
+    for _ in 0..10 {
+        assert!(!lore.failed(&failure(Blame::Host, Kind::Outage), now));
+        assert!(!lore.read(&survey(1, true), 5, now), "it was reached, and saved something");
+    }
+    let mut lore = Lore::default();
+    let in_turn = [false, false, false, false, true];
+    for (number, left_alone) in in_turn.into_iter().enumerate() {
+        let told = if number % 2 == 0 {
+            lore.read(&survey(4, true), 0, now)
+        } else {
+            lore.failed(&failure(Blame::Host, Kind::Outage), now)
+        };
+        assert_eq!(told, left_alone, "{number}");
+    }
+}
+
+#[test]
+fn what_is_enough_is_how_long_a_list_is() {
+    let now = tick();
+    let mut lore = Lore::default();
+    assert!(!lore.read(&Survey { pages: 2, end: End::Enough, ..Survey::default() }, 3, now));
+    assert_eq!([2, 3].map(|provable| lore.most_pages(provable, now)), [None, Some(2)]);
+}
+
+#[test]
+fn a_survey_keeps_what_is_wanted_until_all_of_it_was_shown() {
+    let mut survey = Survey::of(BTreeSet::from([name("a"), name("b")]));
+    for number in 0..100 {
+        survey.show(name(&format!("s{number}")), Some(stamp(100, None)));
+    }
+    assert_eq!(survey, Survey::of(BTreeSet::from([name("a"), name("b")])));
+    survey.show(name("a"), Some(stamp(100, None)));
+    survey.show(name("a"), Some(stamp(100, None)));
+    assert!(!survey.is_enough());
+    survey.show(name("b"), None);
+    assert!(survey.is_enough(), "that says what there is to say");
+}
+
+/// As when replicas lag: whichever of list and value is the newer, nothing is taken for unchanged that may not be.
+#[test]
+fn neither_an_older_list_nor_an_older_value_proves_anything() {
+    let (now, before, after) = (tick(), stamp(100, None), stamp(200, None));
+    let proves = |read: Stamp, listed: Stamp| {
+        let mut survey = Survey::of(BTreeSet::from([name("a")]));
+        survey.show(name("a"), Some(listed));
+        Known::new(read, None, now, 0.0).is_proven(&name("a"), &survey)
+    };
+    assert!(!proves(after, before), "the list is older than the value");
+    assert!(!proves(before, after), "the value is older than the list");
+    assert!(proves(before, before) && proves(after, after));
+    // Disabled and enabled again, or an end that was moved to and fro: the time of the change is another one.
+    assert!(!proves(before, stamp(101, None)));
+}
+
+#[test]
+fn an_age_is_at_least_what_whole_seconds_allow() {
+    let seconds = |seconds: u64| Some(Duration::from_secs(seconds));
+    for (updated, read, answered, age) in [
+        (100, 100, 100, seconds(0)),
+        (100, 101, 101, seconds(0)),
+        (100, 103, 103, seconds(2)),
+        (100, 3_700, 3_700, seconds(3_599)),
+        // Rounded up.
+        (101, 100, 100, seconds(0)),
+        // The answer took long.
+        (100, 95, 105, seconds(0)),
+        // No clock of the service's says so.
+        (110, 100, 100, None),
+        (253_402_300_799, 0, 0, None),
+    ] {
+        assert_eq!(stamp(updated, None).age(at(read), at(answered)), age, "{updated} at {read}");
+    }
+}
+
 #[derive(Debug, Clone)]
 enum Cycle {
     Read { pages: u32 },

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use keyferry_emulator::Service;
+use keyferry_emulator::{SecretSpec, Service};
 use rustix::process::Signal;
 
 use crate::harness::{Running, SOON, World, eventually, until_holds};
@@ -94,7 +95,31 @@ fn a_rotated_secret_arrives_by_a_signal() {
     until_holds(&world.out().join("a"), "a2");
     assert_eq!(identity(&world.out().join("b")), before);
     assert_eq!(world.requests_to(Service::Entra).len(), 1);
+    assert_eq!(world.bearers(), 5, "each twice, and the other once more: it may be of one set that is being written");
+}
+
+#[test]
+fn one_that_changed_long_ago_hurries_nobody_to_a_second_look() {
+    let (world, agent) = pair("interval: 7d");
+    let created = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap() - 60;
+    world.emulator.put_secret_with("demo", SecretSpec { created: Some(created), ..SecretSpec::new("a", "a2") });
+    agent.signal(Signal::HUP);
+    until_holds(&world.out().join("a"), "a2");
     assert_eq!(world.bearers(), 4);
+}
+
+#[test]
+fn a_set_that_is_written_across_a_look_arrives_in_one_generation() {
+    let (world, agent) = pair("interval: 7d, settle: 8s");
+    world.emulator.put_secret("demo", "a", "a2");
+    agent.signal(Signal::HUP);
+    asked(&world, "b", 1);
+    // Nothing more would be looked at for a week.
+    world.emulator.put_secret("demo", "b", "b2");
+    until_holds(&world.out().join("a"), "a2");
+    assert_eq!(world.read("b").as_deref(), Some("b2"));
+    agent.wait_for("published generation", 2);
+    assert_eq!(agent.count("published generation"), 2);
 }
 
 #[test]

@@ -38,6 +38,8 @@ pub(super) enum Step {
     GivesExpired(&'static str),
     /// The same, and a list shows that it was changed then.
     GivesChanged(&'static str, u64),
+    /// The same, and it was changed so long before.
+    GivesAged(&'static str, Duration),
     Unchanged,
     Fails(Failure),
     Takes(Duration, Box<Step>),
@@ -78,34 +80,28 @@ impl Source for Script {
             if steps.len() > 1 { steps.pop_front().unwrap() } else { steps.front().unwrap().clone() }
         };
         loop {
-            match step {
-                Step::Gives(value) => {
-                    let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
-                    return Ok(Answer::Fetched(Fetched {
-                        secret,
-                        expires: None,
-                        renew_at: None,
-                        stamp: None,
-                        hint: None,
-                    }));
-                }
-                Step::GivesExpired(value) => {
-                    let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
-                    let expires = UnixTime::from_seconds(1_600_000_000);
-                    return Ok(Answer::Fetched(Fetched { secret, expires, renew_at: None, stamp: None, hint: None }));
-                }
-                Step::GivesChanged(value, at) => {
-                    let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
-                    let stamp = Some(stamp(at));
-                    return Ok(Answer::Fetched(Fetched { secret, expires: None, renew_at: None, stamp, hint: None }));
-                }
+            let value = match step {
+                Step::Gives(value)
+                | Step::GivesExpired(value)
+                | Step::GivesChanged(value, _)
+                | Step::GivesAged(value, _) => value,
                 Step::Unchanged => return Ok(Answer::Unchanged),
                 Step::Fails(failure) => return Err(failure),
                 Step::Takes(duration, next) => {
                     sleep(duration).await;
                     step = *next;
+                    continue;
                 }
+            };
+            let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
+            let mut fetched = Fetched { secret, expires: None, renew_at: None, age: None, stamp: None, hint: None };
+            match step {
+                Step::GivesExpired(_) => fetched.expires = UnixTime::from_seconds(1_600_000_000),
+                Step::GivesChanged(_, at) => fetched.stamp = Some(stamp(at)),
+                Step::GivesAged(_, age) => fetched.age = Some(age),
+                _ => {}
             }
+            return Ok(Answer::Fetched(fetched));
         }
     }
 
@@ -333,7 +329,7 @@ impl Stage {
         let clock: Clock = Arc::new(move || {
             looked.fetch_add(1, Ordering::SeqCst);
             let tick = tokio::time::Instant::now().into_std();
-            Moment { tick, wall: UnixTime::from_seconds(1_700_000_000).unwrap().after(begun.elapsed()) }
+            Moment { tick, wall: wall(begun.elapsed()) }
         });
         let agent = Agent::new(Parts {
             plan: plan.clone(),
@@ -387,6 +383,11 @@ impl Stage {
         assert!(begun.elapsed() < seconds(0.01), "nothing is waited for");
         self.shown
     }
+}
+
+/// What the wall clock shows so long after the beginning.
+pub(super) fn wall(elapsed: Duration) -> UnixTime {
+    UnixTime::from_seconds(1_700_000_000).unwrap().after(elapsed)
 }
 
 pub(super) fn object(name: &str) -> Object {

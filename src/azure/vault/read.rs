@@ -82,6 +82,7 @@ pub(super) fn secret(body: &[u8]) -> Result<Fetched, Failure> {
         secret: Secret::plain(Version::Upstream(version.as_str().to_owned()), value),
         expires: bundle.attributes.get().and_then(Attributes::expiry),
         renew_at: None,
+        age: None,
         stamp: bundle.attributes.get().and_then(Attributes::stamp),
         hint: backs_certificate.then_some(Hint::BacksCertificate),
     })
@@ -118,7 +119,7 @@ fn fetched(opened: certificate::Certificate, version: &VersionId, stamp: Option<
         parts: opened.parts,
         missing: opened.missing.into_iter().map(|(part, why)| (part, why.to_string())).collect(),
     };
-    Fetched { secret, expires: Some(opened.not_after), renew_at: None, stamp, hint: None }
+    Fetched { secret, expires: Some(opened.not_after), renew_at: None, age: None, stamp, hint: None }
 }
 
 /// What the service converted, with the container that it converted: that one is `pfx`, and readable by others.
@@ -144,6 +145,7 @@ pub(super) fn key(body: &[u8]) -> Result<Fetched, Failure> {
         secret: Secret::plain(Version::Upstream(version.as_str().to_owned()), value),
         expires: bundle.attributes.get().and_then(Attributes::expiry),
         renew_at: None,
+        age: None,
         stamp: bundle.attributes.get().and_then(Attributes::stamp),
         hint: None,
     })

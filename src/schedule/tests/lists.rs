@@ -534,3 +534,33 @@ fn whoever_is_wanted_fresh_is_taken_from_a_list_that_is_under_way() {
     assert_eq!(fetch(&mut schedule, slot), 1);
     assert!(schedule.is_quiet());
 }
+
+#[test]
+fn a_look_at_others_of_a_set_pulls_forward_what_waits_for_its_slot() {
+    let now = start();
+    let token = Object::File("/token".into());
+    let objects: BTreeSet<Object> = all(6).chain([token.clone()]).collect();
+    let intervals = objects.iter().map(|object| (object.clone(), INTERVAL)).collect();
+    let standbys = BTreeSet::from([object("a", 5)]);
+    let mut schedule = Schedule::new(&Plan { standbys, ..plan(intervals) }, 1, now);
+    for ticket in schedule.take_due(now.tick) {
+        match ticket.object() {
+            one if *one == token => schedule.made(&ticket, now.tick + INTERVAL, now),
+            one if *one == object("a", 4) => schedule.failed(&ticket, &fails(Blame::Object, Kind::Missing), now),
+            _ => schedule.came(&ticket, (None, Some(stamp(CHANGED))), now),
+        };
+    }
+    schedule.want(&object("a", 3), now.tick);
+    assert_eq!(schedule.take_due(now.tick).len(), 1);
+    let look = after(now, Duration::from_millis(1500));
+    for _ in 0..2 {
+        schedule.look_again(&objects, look.tick);
+    }
+    assert!(schedule.take_surveys(now.tick).is_empty() && schedule.take_due(now.tick).is_empty(), "not yet");
+    assert_eq!(schedule.next_wake(now.tick), Some(look.tick));
+    let ticket = one(&mut schedule, look);
+    assert_eq!(ticket.wanted().len(), 3, "not who is in flight, failed, stands by, or has a life of its own");
+    assert!(schedule.take_due(look.tick).is_empty(), "one list does for all");
+    let list = shows(1, all(3).map(|object| (object, CHANGED)));
+    assert_eq!(schedule.surveyed(&ticket, &Ok(list), look).unchanged.len(), 3);
+}

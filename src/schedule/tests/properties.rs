@@ -25,6 +25,7 @@ enum Op {
         never: bool,
     },
     Awaken(usize),
+    Look(u8),
     Rest(usize),
     Want(usize),
 }
@@ -99,6 +100,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Refresh),
         1 => replan,
         1 => (0usize..OBJECTS).prop_map(Op::Awaken),
+        1 => any::<u8>().prop_map(Op::Look),
         1 => (0usize..OBJECTS).prop_map(Op::Rest),
         1 => (0usize..OBJECTS).prop_map(Op::Want),
     ]
@@ -255,6 +257,9 @@ impl Stage {
                 self.schedule.replan(&self.plan, self.now);
             }
             Op::Awaken(which) => drop(self.schedule.awaken(&any_object(which), self.now.tick)),
+            Op::Look(mask) => {
+                self.schedule.look_again(&some(mask).collect(), self.now.tick + Duration::from_millis(1500));
+            }
             Op::Rest(which) => {
                 let standby = any_object(which);
                 if self.plan.standbys.contains(&standby) {
