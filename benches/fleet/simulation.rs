@@ -131,11 +131,12 @@ impl Fleet {
         let plan = plan_of(size);
         let wall = UnixTime::from_seconds(1_700_000_000).expect("a time");
         let begin = Moment { tick, wall };
-        let stamp = Stamp { updated: UnixTime::from_seconds(1_600_000_000).expect("a time"), expires: None };
-        let mut shown = Survey::default();
-        shown.is_whole = true;
-        for (_, name) in plan.objects.keys().filter_map(Shelf::of) {
-            shown.show(name.clone(), Some(stamp));
+        let updated = UnixTime::from_seconds(1_600_000_000).expect("a time");
+        let stamp = Stamp { created: Some(updated), updated, expires: None };
+        let names = || plan.objects.keys().filter_map(Shelf::of).map(|(_, name)| name.clone());
+        let mut shown = Survey::of(names().collect());
+        for name in names() {
+            shown.show(name, Some(stamp));
         }
         let numbers: BTreeMap<Object, usize> = plan.objects.keys().cloned().zip(0..).collect();
         let lacks = u64::MAX >> (u64::BITS as usize - numbers.len());
