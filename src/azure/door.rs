@@ -12,6 +12,7 @@ use azure_core::error::ErrorKind;
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::request::Body;
 use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
+use reqwest::header::DATE;
 use reqwest::{Client, Response, StatusCode, Version};
 use rustls::CertificateError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -207,8 +208,7 @@ pub(super) async fn collect(mut response: Response) -> Result<AsyncRawResponse, 
             .because("the answer is longer than 4 MiB")
     };
     let status = response.status();
-    // Nobody looks at those of a good answer.
-    let headers = if status == StatusCode::OK { Headers::new() } else { headers(&response) };
+    let headers = headers(&response);
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
     if announced > LONGEST_BODY {
         return Err(too_long());
@@ -223,9 +223,11 @@ pub(super) async fn collect(mut response: Response) -> Result<AsyncRawResponse, 
     Ok(AsyncRawResponse::from_bytes(status.as_u16().into(), headers, body))
 }
 
+/// Of a good answer nobody looks at anything but when it was made.
 fn headers(response: &Response) -> Headers {
+    let is_looked_at = |name: &&reqwest::header::HeaderName| response.status() != StatusCode::OK || **name == DATE;
     let mut headers = Headers::new();
-    for name in response.headers().keys() {
+    for name in response.headers().keys().filter(is_looked_at) {
         // A header that is no text is none that we look at. One that is there more than once is a list (RFC 9110 §5.3).
         let lines: Vec<&str> = response.headers().get_all(name).iter().filter_map(|line| line.to_str().ok()).collect();
         if !lines.is_empty() {
