@@ -17,8 +17,8 @@ use crate::survey::{Stamp, Survey};
 
 /// Where secrets come from.
 pub trait Source: Send + Sync + 'static {
-    /// Asks for one object, once: no retry of its own.
-    fn fetch(&self, object: &Object) -> impl Future<Output = Result<Answer, Failure>> + Send;
+    /// Asks for one object, once: no retry of its own. Who needs the value itself is never answered [`Answer::Unchanged`].
+    fn fetch(&self, object: &Object, need: Need) -> impl Future<Output = Result<Answer, Failure>> + Send;
 
     /// Reads the list of a shelf once, for these and until all were shown, no further than so many pages. A failure that
     /// blames an object is the list's own: the objects on it may be had all the same.
@@ -28,6 +28,15 @@ pub trait Source: Send + Sync + 'static {
         wanted: &BTreeSet<ObjectName>,
         most_pages: u32,
     ) -> impl Future<Output = Result<Survey, Failure>> + Send;
+}
+
+/// What whoever asks for an object can do with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// The object itself: some name has nothing of it yet, or somebody wants it read again.
+    Value,
+    /// Word that it is what it was when it was fetched last will do.
+    News,
 }
 
 /// What asking for an object brought.

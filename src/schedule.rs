@@ -62,12 +62,18 @@ pub struct Ticket {
     plan: u64,
     entry: usize,
     object: Object,
+    wants_value: bool,
 }
 
 impl Ticket {
     /// What to ask for.
     pub fn object(&self) -> &Object {
         &self.object
+    }
+
+    /// Whether it is wanted itself: that it is what it was will not do.
+    pub fn wants_value(&self) -> bool {
+        self.wants_value
     }
 }
 
@@ -85,6 +91,8 @@ struct Entry {
     is_made: bool,
     /// What a list has to show to prove that it need not be asked for; none when only its own answer will do.
     known: Option<Known>,
+    /// Whether its value is wanted, until it has come.
+    wants_value: bool,
 }
 
 /// Whether an object, or the list that is asked instead, is in flight.
@@ -115,10 +123,10 @@ impl Entry {
         matches!(self.flight, Flight::Listed(_))
     }
 
-    /// No list will do for it any more. In flight by itself it is to be asked for once more; from its list it is taken, and
+    /// No list will do for it any more, nor word that it is unchanged. In flight by itself it is to be asked for once more; from its list it is taken, and
     /// then it has no due time yet, which is told.
     fn wants_its_own_answer(&mut self) -> bool {
-        self.known = None;
+        (self.known, self.wants_value) = (None, true);
         let is_on_list = self.is_on_list();
         if is_on_list {
             self.flight = Flight::No;
@@ -171,14 +179,14 @@ impl Schedule {
             if !entry.doors.iter().all(passes) {
                 continue;
             }
-            let (doors, object) = (entry.doors.clone(), entry.object.clone());
+            let (doors, object, wants_value) = (entry.doors.clone(), entry.object.clone(), entry.wants_value);
             self.change(&doors, |door| {
                 door.pass(Visitor::Entry(number), now);
                 None
             });
             self.take_off(number, Flight::Yes);
             self.in_flight += 1;
-            tickets.push(Ticket { plan: self.plan, entry: number, object });
+            tickets.push(Ticket { plan: self.plan, entry: number, object, wants_value });
         }
         tickets
     }

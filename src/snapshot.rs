@@ -165,6 +165,11 @@ impl Holdings {
         self.awaited.retain(is_wanted);
     }
 
+    /// Whether there is a value, and it is of the name's present source.
+    pub fn is_current(&self, name: &SecretName) -> bool {
+        self.value(name).is_some() && !self.awaited.contains(name)
+    }
+
     fn has_been_heard_of(&self, name: &SecretName) -> bool {
         self.held.contains_key(name) && !self.awaited.contains(name)
     }

@@ -9,7 +9,7 @@ use super::{Agent, Outcome};
 use crate::config::OnRevoked;
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Moment;
-use crate::ports::{Answer, Fetched, Source};
+use crate::ports::{Answer, Fetched, Need, Source};
 use crate::reference::{Object, SecretName};
 use crate::schedule::Ticket;
 use crate::secret::Version;
@@ -20,6 +20,13 @@ use crate::status::{NameStatus, Origin};
 const REVOKED_AFTER: Duration = Duration::from_mins(10);
 
 impl<S: Source> Agent<S> {
+    /// Whether word that it is unchanged will do for an object: not for a name that has nothing of it yet, be it that the
+    /// name is new, that it was cut otherwise until now, or that its value was taken away.
+    pub(super) fn need(&self, ticket: &Ticket) -> Need {
+        let all_have_it = self.names_of(ticket).iter().all(|name| self.holdings.is_current(name));
+        if all_have_it && !ticket.wants_value() { Need::News } else { Need::Value }
+    }
+
     pub(super) fn finish(&mut self, done: Result<Outcome, JoinError>) {
         // A fetch that panicked has ended the process in the panic hook; one that was cancelled asks for nothing.
         let Ok(outcome) = done else { return };
@@ -104,11 +111,16 @@ impl<S: Source> Agent<S> {
         self.tell_gates(changes);
     }
 
-    /// The object is what it was: so are its names. What is still wrong with one of them, if anything is.
+    /// The object is what it was: so are those of its names that have something of it. To the others, which a reload has
+    /// brought meanwhile, it says nothing. What is still wrong with one of them, if anything is.
     pub(super) fn stays(&mut self, object: &Object, now: Moment) -> Option<Failure> {
         let is_of_content = |failure: &Failure| (failure.blame, failure.kind) == (Blame::Object, Kind::Content);
         let mut unusable = None;
         for name in self.names.get(object).cloned().unwrap_or_default() {
+            if !self.holdings.is_current(&name) {
+                unusable = unusable.or_else(|| Some(Failure::new(Blame::Object, Kind::Content, Code::new("unread"))));
+                continue;
+            }
             self.note(&name, |status| {
                 status.checked = Some(now.wall);
                 (status.refused, status.revoked) = (None, false);

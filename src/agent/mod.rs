@@ -176,9 +176,9 @@ impl<S: Source> Agent<S> {
                 });
             }
             for ticket in self.schedule.take_due(now.tick) {
-                let source = Arc::clone(&self.source);
+                let (source, need) = (Arc::clone(&self.source), self.need(&ticket));
                 under_way.spawn(async move {
-                    let result = source.fetch(ticket.object()).await;
+                    let result = source.fetch(ticket.object(), need).await;
                     Outcome::Object(ticket, result)
                 });
             }

@@ -33,7 +33,7 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Clock;
-use crate::ports::{Answer, Fetched};
+use crate::ports::{Answer, Fetched, Need};
 use crate::reference::{
     Collection, ConnectionName, IdentityName, ObjectName, Scope, Shelf, VaultHost, VersionId, Workspace,
 };
@@ -115,14 +115,16 @@ impl Azure {
         self.vault.survey(shelf, wanted, most_pages, WHOLE_ATTEMPT).await
     }
 
-    /// One connection of a workspace, with its credentials, or word that it is as it was.
+    /// One connection of a workspace, with its credentials, or word that it is as it was, where that will do.
     pub async fn connection(
         &self,
         identity: &IdentityName,
         workspace: &Workspace,
         name: &ConnectionName,
+        need: Need,
     ) -> Result<Answer, Failure> {
-        timeout(WHOLE_ATTEMPT, self.connections.connection(identity, workspace, name)).await.unwrap_or_else(late)
+        let attempt = self.connections.connection(identity, workspace, name, need);
+        timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)
     }
 
     /// An access token for whoever reads it.

@@ -18,7 +18,7 @@ use super::bearer::{Bearer, Service};
 use crate::config::cloud::Cloud;
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Clock;
-use crate::ports::{Answer, Fetched};
+use crate::ports::{Answer, Fetched, Need};
 use crate::reference::{ConnectionName, IdentityName, Workspace};
 use crate::secret::{Secret, SecretValue, Version};
 
@@ -94,17 +94,19 @@ impl Connections {
         }
     }
 
-    /// All of a connection, its credentials included, as the service's JSON; or word that it has not moved since.
+    /// All of a connection, its credentials included, as the service's JSON; or word that it has not moved since,
+    /// where that will do.
     pub(super) async fn connection(
         &self,
         identity: &IdentityName,
         workspace: &Workspace,
         name: &ConnectionName,
+        need: Need,
     ) -> Result<Answer, Failure> {
         let nowhere = || Failure::new(Blame::Object, Kind::Misconfigured, Code::new("no-resource-manager"));
         let service = self.resource_manager.as_ref().ok_or_else(nowhere)?;
         let key = (identity.clone(), workspace.clone(), name.clone());
-        let answer = self.read(service, &key).await;
+        let answer = self.read(service, &key, need).await;
         if answer.as_ref().is_err_and(|failure| failure.blame == Blame::Object) {
             // While it was refused its value may have been removed: that it has not moved since would not bring that back.
             self.remember(key, None);
@@ -112,8 +114,8 @@ impl Connections {
         answer
     }
 
-    async fn read(&self, service: &ResourceManager, key: &Key) -> Result<Answer, Failure> {
-        if let Some(modified) = self.worth_a_look(key) {
+    async fn read(&self, service: &ResourceManager, key: &Key, need: Need) -> Result<Answer, Failure> {
+        if let Some(modified) = self.worth_a_look(key).filter(|_| need == Need::News) {
             match self.ask(service, key, Method::Get).await {
                 Ok(response) if modified_at(response.body().as_ref()).as_ref() == Some(&modified) => {
                     return Ok(Answer::Unchanged);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::azure::Azure;
 use crate::failure::Failure;
 use crate::local;
-use crate::ports::{Answer, Source};
+use crate::ports::{Answer, Need, Source};
 use crate::reference::{Object, ObjectName, Shelf};
 use crate::survey::Survey;
 
@@ -15,12 +15,14 @@ pub(super) struct Sources {
 }
 
 impl Source for Sources {
-    async fn fetch(&self, object: &Object) -> Result<Answer, Failure> {
+    async fn fetch(&self, object: &Object, need: Need) -> Result<Answer, Failure> {
         match object {
             Object::Vault { identity, vault, collection, name, version } => {
                 self.azure.vault(identity, vault, *collection, name, version.as_ref()).await.map(Answer::Fetched)
             }
-            Object::Connection { identity, workspace, name } => self.azure.connection(identity, workspace, name).await,
+            Object::Connection { identity, workspace, name } => {
+                self.azure.connection(identity, workspace, name, need).await
+            }
             Object::Token { identity, scope } => self.azure.token(identity, scope).await.map(Answer::Fetched),
             Object::File(path) => local::read(path).map(Answer::Fetched),
         }

@@ -55,6 +55,8 @@ impl Schedule {
         let Some(entry) = self.entries.get_mut(&ticket.entry) else { return Vec::new() };
         (entry.failures, entry.is_made, entry.known) = (0, false, None);
         let again = entry.land();
+        // What came may be older than the wish.
+        entry.wants_value &= again || !ticket.wants_value;
         let doors = entry.doors.clone();
         // What nobody needs any more is not wanted fresh either.
         self.set_due(ticket.entry, due.map(|due| if again { now.tick } else { due }));

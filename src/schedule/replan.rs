@@ -44,7 +44,7 @@ impl Schedule {
     }
 
     /// Somebody wants an object who has nothing of it yet, or knows that it is not what it was: it is due now, also when it
-    /// failed a moment ago, and no list will do. What a gate holds back stays held back.
+    /// failed a moment ago, and neither a list nor word that it is unchanged will do. What a gate holds back stays held back.
     pub fn want(&mut self, object: &Object, now: Instant) {
         let Some(number) = self.number_of(object) else { return };
         let Some(entry) = self.entries.get_mut(&number) else { return };
@@ -92,6 +92,7 @@ impl Schedule {
             failures: 0,
             is_made: false,
             known: None,
+            wants_value: true,
         };
         self.entries.insert(number, entry);
         self.set_due(number, (!is_standby).then_some(now));

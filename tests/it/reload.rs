@@ -4,9 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use keyferry_emulator::Settings;
+use keyferry_emulator::{ConnectionSpec, Settings, Workspace};
 use rcgen::{CertificateParams, KeyPair};
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::harness::{Running, SOON, World, binary, eventually, until_holds};
 
@@ -222,4 +223,30 @@ fn an_edited_template_and_variable_are_made_anew() {
     running.wait_for("cannot be used: the one before goes on", 1);
     assert_eq!(world.read("t").as_deref(), Some("b1!"));
     assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn a_new_name_of_a_connection_that_was_read_has_its_value_at_once() {
+    let world = world();
+    let keys = json!({"keys": {"one": "k1", "two": "k2"}});
+    world.emulator.put_connection("ws", ConnectionSpec::new("keys", "CustomKeys", keys));
+    let with = |names: &[&str]| {
+        let secret = |name: &&str| format!("{name}: azureml://connections/keys/credentials/{name}");
+        let secrets: Vec<String> = names.iter().map(secret).chain([A.to_owned()]).collect();
+        config(&world, &secrets.join(", "))
+            .replace("interval: 1h", "interval: 1h, connectionInterval: 1h")
+            .replace("files:", &format!("workspace: {}\nfiles:", Workspace::from("ws").id()))
+    };
+    let running = run(&world, &with(&["one"]));
+    assert_eq!(world.read("one").as_deref(), Some("k1"));
+    replace(&world, &with(&["one", "two"]));
+    running.signal(Signal::HUP);
+    until_holds(&world.out().join("two"), "k2");
+    // And when it is gone and comes back.
+    replace(&world, &with(&[]));
+    running.signal(Signal::HUP);
+    gone(&world, "one");
+    replace(&world, &with(&["two"]));
+    running.signal(Signal::HUP);
+    until_holds(&world.out().join("two"), "k2");
 }

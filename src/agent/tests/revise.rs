@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::agent::revise::Revised;
+use crate::extract::Cut;
+use crate::plan::Wanted;
 use stage::{STALE, object};
 
 /// The stage's plan without some names.
@@ -86,4 +88,73 @@ async fn what_somebody_knows_to_have_changed_is_asked_for_at_once() {
     }
     sleep(SETTLE).await;
     assert_eq!(stage.values(), ["2"]);
+}
+
+/// The stage's plan with another name for the same object, cut out of it otherwise.
+fn with(stage: &Stage, name: &str, cut: Cut) -> Event {
+    let mut plan = stage.plan.clone();
+    let wanted = plan.names.values().next().unwrap().clone();
+    plan.names.insert(SecretName::parse(name).unwrap(), Wanted { cut, ..wanted });
+    Event::Revised(Box::new(Revised { plan, settle: SETTLE, stale: STALE }))
+}
+
+fn property(property: &str) -> Cut {
+    Cut { property: Some(property.to_owned()), ..Cut::default() }
+}
+
+const JSON: &str = r#"{"one":"1","two":"2"}"#;
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_of_an_object_that_was_looked_at_is_read_and_not_looked_at() {
+    let stage = Stage::begin(vec![one("a.a", [Step::Looks(JSON)])], 0);
+    sleep(INTERVAL * 2).await;
+    assert_eq!(stage.read("a.a"), 1, "it was read once, and then looked at");
+    stage.tell.send(with(&stage, "b", property("two"))).await.unwrap();
+    sleep(SETTLE + seconds(0.1)).await;
+    assert_eq!(stage.values(), [JSON, "2"]);
+    // The same name, cut otherwise.
+    stage.tell.send(with(&stage, "b", property("one"))).await.unwrap();
+    sleep(SETTLE + seconds(0.1)).await;
+    assert_eq!((stage.values(), stage.read("a.a")), (vec![JSON.to_owned(), "1".to_owned()], 3));
+    // What it has not got is not made up for by word that nothing has changed.
+    stage.tell.send(with(&stage, "b", property("three"))).await.unwrap();
+    sleep(INTERVAL).await;
+    let view = stage.view.borrow().clone();
+    let status = &view.status.names[&SecretName::parse("b").unwrap()];
+    assert_eq!(status.failure.as_ref().map(|failure| failure.kind), Some(Kind::Content));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_being_looked_at_for_another_plan_is_no_answer_to_a_new_name() {
+    let slow = takes(seconds(5.0), Step::Unchanged);
+    let stage = Stage::begin(vec![one("a.a", [Step::Gives(JSON), slow, Step::Looks(JSON)])], 0);
+    sleep(INTERVAL + seconds(1.0)).await;
+    let begun = stage.asked("a.a");
+    stage.tell.send(with(&stage, "b", property("two"))).await.unwrap();
+    sleep(seconds(5.0) + SETTLE).await;
+    assert_eq!((stage.values(), stage.asked("a.a")), (vec![JSON.to_owned(), "2".to_owned()], begun + 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_everything_fresh_has_it_read() {
+    let stage = Stage::begin(vec![one("a.a", [Step::Looks("1")])], 0);
+    sleep(INTERVAL * 3).await;
+    assert_eq!(stage.read("a.a"), 1);
+    stage.tell.send(Event::Refresh).await.unwrap();
+    sleep(seconds(0.1)).await;
+    assert_eq!(stage.read("a.a"), 2);
+    sleep(INTERVAL * 3).await;
+    assert_eq!(stage.read("a.a"), 2, "and then it is looked at again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_gone_from_the_plan_and_is_back_is_read() {
+    let stage = Stage::begin(vec![one("a.a", [Step::Gives("1")]), one("a.b", [Step::Looks("2")])], 0);
+    sleep(INTERVAL * 2).await;
+    stage.tell.send(without(&stage, &["a.b"])).await.unwrap();
+    sleep(SETTLE + seconds(0.1)).await;
+    assert_eq!(stage.values(), ["1"]);
+    stage.tell.send(without(&stage, &[])).await.unwrap();
+    sleep(SETTLE + seconds(0.1)).await;
+    assert_eq!(stage.values(), ["1", "2"]);
 }

@@ -16,7 +16,7 @@ use crate::extract::Cut;
 use crate::failure::{Blame, Code, Kind};
 use crate::moment::{Moment, UnixTime};
 use crate::plan::{Content, Wanted};
-use crate::ports::{Change, Fetched, HookError, Published, SinkError};
+use crate::ports::{Change, Fetched, HookError, Need, Published, SinkError};
 use crate::reference::{Collection, ObjectName, Reference, Shelf as VaultShelf, VaultHost};
 use crate::secret::{Part, Secret, SecretValue, Version};
 use crate::survey::Stamp;
@@ -41,6 +41,8 @@ pub(super) enum Step {
     /// The same, and it was changed so long before.
     GivesAged(&'static str, Duration),
     Unchanged,
+    /// The value, but where that will do word that it is unchanged.
+    Looks(&'static str),
     Fails(Failure),
     Takes(Duration, Box<Step>),
 }
@@ -61,7 +63,7 @@ pub(super) fn times_out() -> Step {
 #[derive(Debug, Default)]
 pub(super) struct Script {
     steps: Mutex<BTreeMap<Object, VecDeque<Step>>>,
-    asked: Mutex<Vec<Object>>,
+    asked: Mutex<Vec<(Object, Need)>>,
     /// What each reading of the list shows: names, and when each was changed. Nobody may read it without any.
     lists: Mutex<VecDeque<Vec<(&'static str, u64)>>>,
     listed: AtomicUsize,
@@ -72,8 +74,8 @@ fn stamp(seconds: u64) -> Stamp {
 }
 
 impl Source for Script {
-    async fn fetch(&self, object: &Object) -> Result<Answer, Failure> {
-        self.asked.lock().unwrap().push(object.clone());
+    async fn fetch(&self, object: &Object, need: Need) -> Result<Answer, Failure> {
+        self.asked.lock().unwrap().push((object.clone(), need));
         let mut step = {
             let mut steps = self.steps.lock().unwrap();
             let steps = steps.get_mut(object).unwrap();
@@ -85,7 +87,12 @@ impl Source for Script {
                 | Step::GivesExpired(value)
                 | Step::GivesChanged(value, _)
                 | Step::GivesAged(value, _) => value,
-                Step::Unchanged => return Ok(Answer::Unchanged),
+                Step::Unchanged => {
+                    assert_eq!(need, Need::News, "the value itself is needed");
+                    return Ok(Answer::Unchanged);
+                }
+                Step::Looks(_) if need == Need::News => return Ok(Answer::Unchanged),
+                Step::Looks(value) => value,
                 Step::Fails(failure) => return Err(failure),
                 Step::Takes(duration, next) => {
                     sleep(duration).await;
@@ -360,7 +367,13 @@ impl Stage {
 
     pub(super) fn asked(&self, name: &str) -> usize {
         let object = object(name);
-        self.source.asked.lock().unwrap().iter().filter(|asked| **asked == object).count()
+        self.source.asked.lock().unwrap().iter().filter(|(asked, _)| *asked == object).count()
+    }
+
+    /// How often its value was asked for, where word that it is unchanged would not have done.
+    pub(super) fn read(&self, name: &str) -> usize {
+        let whole = (object(name), Need::Value);
+        self.source.asked.lock().unwrap().iter().filter(|asked| **asked == whole).count()
     }
 
     /// What the next readings of the list show.
