@@ -98,7 +98,7 @@ fn holds(tree: &Tree, path: &OsStr, mark: &Mark, value: &SecretValue) -> bool {
 }
 
 /// The bytes of the file that was looked at; none if it is another one by now.
-fn read(tree: &Tree, path: &OsStr, mark: &Mark) -> Option<SecretValue> {
+pub(super) fn read(tree: &Tree, path: &OsStr, mark: &Mark) -> Option<SecretValue> {
     let size = mark.size()?;
     let (dir, name) = tree.spot(path)?;
     let file = dir.open(name, OFlags::RDONLY).ok()?;

@@ -91,11 +91,16 @@ impl History {
             Some((shown, before)) => {
                 let mut findings = tamper::look(place, &shown.name, &shown.tree, &mut self.repaired)?;
                 let before = wanted_of(&before, dir);
+                let mut rescued = Rescued::new();
                 findings.sound.retain(|path| {
                     let (Some(mark), Some(content)) = (shown.tree.files.get(path), wanted.get(path.as_os_str())) else {
                         return false;
                     };
                     if !place.rules.fit_file(mark, path) {
+                        // What is to stay, but under another mode now, is written anew.
+                        if matches!(content, FileContent::AsItIs) {
+                            rescued.extend(adopt::read(&shown.tree, path, mark).map(|value| (path.clone(), value)));
+                        }
                         return false;
                     }
                     match before.get(path.as_os_str()) {
@@ -104,7 +109,7 @@ impl History {
                         _ => adopt::is_wanted(&shown.tree, path, mark, *content),
                     }
                 });
-                (Some(shown), findings, Rescued::new())
+                (Some(shown), findings, rescued)
             }
             None => self.adopt(place, &wanted)?,
         };

@@ -7,9 +7,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use keyferry::files::FilesSink;
 use keyferry::plan::Content;
 use keyferry::ports::{Published, Sink};
-use keyferry::snapshot::Snapshot;
+use keyferry::render::Recipe;
+use keyferry::secret::SecretValue;
+use keyferry::snapshot::{Made, Rendered, Snapshot};
 
 use super::desk::{Desk, changed, identity, snapshot};
 
@@ -112,4 +115,44 @@ fn what_another_uid_has_published_is_not_replaced_by_nothing() {
     let published = publish(&desk, &mut sink, &files, &["b"]);
     assert!(published.repaired.iter().any(|sentence| sentence.contains("b of an earlier run")), "{published:?}");
     desk.assert_shows(&[("a", "other")]);
+}
+
+/// The snapshot of one file of this mode that is made of several secrets.
+fn made(dir: &Path, made: Made, mode: u32) -> Arc<Snapshot> {
+    let recipe = Arc::new(Recipe::EnvFile(Arc::default()));
+    let layout = BTreeMap::from([("e".into(), Content::Rendered { recipe, mode })]);
+    let rendered = BTreeMap::from([(dir.join("e"), Rendered { made, failure: None })]);
+    let whole = Arc::into_inner(snapshot(dir, [])).unwrap();
+    Arc::new(Snapshot { layouts: Arc::new(BTreeMap::from([(dir.to_owned(), layout)])), rendered, ..whole })
+}
+
+#[test]
+fn what_is_to_stay_stays_under_the_mode_that_a_reload_gives_it() {
+    let desk = Desk::new().made(0o777);
+    let bytes = |text: &str| Made::Bytes(Arc::new(SecretValue::new(text.into())));
+    let publish = |sink: &mut FilesSink, snapshot| sink.publish(&snapshot, Instant::now()).unwrap();
+    let path = desk.dir().join("e");
+    let shows = |mode: u32| {
+        desk.assert_shows(&[("e", "good")]);
+        assert_eq!(super::desk::mode(&path), mode);
+    };
+    publish(&mut desk.sink(), made(desk.dir(), bytes("good"), 0o400));
+    // Another run, which knows nothing of it yet.
+    let mut sink = desk.sink();
+    publish(&mut sink, made(desk.dir(), Made::AsItIs, 0o400));
+    for mode in [0o440, 0o400] {
+        let published = publish(&mut sink, made(desk.dir(), Made::AsItIs, mode));
+        assert_eq!((changed(&published), published.kept.len()), (vec!["e"], 1));
+        shows(mode);
+        let again = publish(&mut sink, made(desk.dir(), Made::AsItIs, mode));
+        assert_eq!((changed(&again), again.kept.len(), again.repaired.len()), (vec![], 1, 0));
+    }
+    // What this run has made itself, and cannot make under the new mode.
+    publish(&mut sink, made(desk.dir(), bytes("good"), 0o400));
+    publish(&mut sink, made(desk.dir(), Made::AsItIs, 0o440));
+    shows(0o440);
+    // But not what somebody else has written meanwhile.
+    fs::write(desk.generation().join("e"), "evil").unwrap();
+    let error = sink.publish(&made(desk.dir(), Made::AsItIs, 0o400), Instant::now()).unwrap_err();
+    assert!(error.to_string().contains("not as this process would have published them"), "{error}");
 }
