@@ -68,6 +68,10 @@ pub struct NameStatus {
     pub version: Option<Version>,
     /// When it was last asked for with success.
     pub checked: Option<UnixTime>,
+    /// When its present value is to be made anew, if it is a token: before that nobody asks for it.
+    pub renew_at: Option<UnixTime>,
+    /// Whether its present source has given a value, to this run or to an earlier one.
+    pub gave: bool,
     /// When the present value stops being good, if its source says so.
     pub expires: Option<UnixTime>,
     /// When it will be asked for next.
@@ -133,6 +137,8 @@ impl NameStatus {
             origin: Origin::None,
             version: None,
             checked: None,
+            renew_at: None,
+            gave: false,
             expires: None,
             next: None,
             failure: None,
@@ -170,19 +176,23 @@ impl Status {
 
     /// For how long nobody has confirmed the value of a name; none if that is not long, or there is no value.
     pub fn stale_for(&self, status: &NameStatus, now: UnixTime) -> Option<Duration> {
-        let unconfirmed = now.since(status.checked.unwrap_or(self.began));
+        // A token is good until it is made anew, and nobody asks before that.
+        let confirmed = status.renew_at.max(status.checked).unwrap_or(self.began);
+        let unconfirmed = now.since(confirmed);
         (status.has_value() && unconfirmed >= self.stale.after).then_some(unconfirmed)
     }
 
     /// There is another plan. What is known of names stays, but of those that come from elsewhere now nothing but the
-    /// value that they still have.
+    /// value that they still have, and when that was confirmed.
     pub fn replan(&mut self, plan: &Plan, changed: &BTreeSet<SecretName>) {
         let mut before = std::mem::take(&mut self.names);
         let name = |(name, wanted): (&SecretName, &Wanted)| {
             let fresh = NameStatus::new(wanted);
             let status = match before.remove(name) {
-                Some(NameStatus { origin, version, expires, .. }) if changed.contains(name) => {
-                    NameStatus { origin, version, expires, ..fresh }
+                Some(known) if changed.contains(name) => {
+                    let gave = known.gave && known.reference == fresh.reference;
+                    let NameStatus { origin, version, checked, renew_at, expires, stale, .. } = known;
+                    NameStatus { origin, version, checked, renew_at, gave, expires, stale, ..fresh }
                 }
                 Some(known) => NameStatus { reference: fresh.reference, required: fresh.required, ..known },
                 None => fresh,

@@ -95,8 +95,9 @@ impl<S: Source> Agent<S> {
             status.origin = origin;
             status.version = Some(version);
             status.checked = Some(now.wall);
+            status.renew_at = fetched.renew_at.map(|at| now.wall_at(at));
             status.expires = fetched.expires;
-            (status.refused, status.revoked) = (None, false);
+            (status.gave, status.refused, status.revoked) = (true, None, false);
         });
         Ok(())
     }
@@ -190,12 +191,12 @@ impl<S: Source> Agent<S> {
     }
 
     /// A value that the source does not give any more. Once that has lasted, it is access that was taken away for good,
-    /// and no outage: the user has said what is to become of the value.
+    /// and no outage: the user has said what is to become of the value. A source that has never given one, because a
+    /// reload has just named it, takes nothing away.
     fn refused(&mut self, name: &SecretName, failure: &Failure, now: Moment) {
         let is_refusal = matches!(failure.kind, Kind::Denied | Kind::Missing | Kind::Disabled);
-        let has_value = self.has_value(name);
         let Some(status) = self.status.names.get_mut(name) else { return };
-        if failure.blame != Blame::Object || !is_refusal || !has_value && status.origin != Origin::Adopted {
+        if failure.blame != Blame::Object || !is_refusal || !status.gave {
             return;
         }
         let since = *status.refused.get_or_insert(now.tick);

@@ -13,6 +13,7 @@ use crate::moment::Moment;
 use crate::plan::Content;
 use crate::ports::{Change, HookError, Published, Source};
 use crate::reference::SecretName;
+use crate::snapshot::Snapshot;
 
 /// Longer than any hook means to take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,13 +50,15 @@ impl<S: Source> Agent<S> {
         }
     }
 
-    /// The names whose files in the sink are not what they were.
-    pub(super) fn differing(&self, sink: &str, published: &Published) -> BTreeSet<SecretName> {
-        let layout = self.plan.layouts.get(Path::new(sink));
-        let files = published.changed.iter().chain(&published.removed);
-        let contents = files.filter_map(|file| layout?.get(file));
-        contents.flat_map(Content::secrets).cloned().collect()
-    }
+}
+
+/// The names whose files are not what they were in a sink that shows the snapshot now.
+pub(super) fn differing(snapshot: &Snapshot, sink: &str, published: &Published) -> BTreeSet<SecretName> {
+    // Not the plan's layouts: that may be newer by now.
+    let layout = snapshot.layouts.get(Path::new(sink));
+    let files = published.changed.iter().chain(&published.removed);
+    let contents = files.filter_map(|file| layout?.get(file));
+    contents.flat_map(Content::secrets).cloned().collect()
 }
 
 fn takes_too_long() -> HookError {

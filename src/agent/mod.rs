@@ -215,9 +215,12 @@ impl<S: Source> Agent<S> {
             }
         }
         // Fetches only read: what is under way can be dropped. So can hooks: whoever is told may have ended already, and
-        // must not be waited for. What came is published now, whoever else was waited for.
+        // must not be waited for. What came is published now, whoever else was waited for; but a plan that was revised is not
+        // torn: what belongs together in it has not come yet, and what is shown is whole.
         drop(hooks);
-        self.give_up_waiting();
+        if self.snapshot.is_none() {
+            self.give_up_waiting();
+        }
         let now = (self.clock)();
         self.merge(now);
         self.rollout.hurry(now.tick);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Agent;
+use super::hook::differing;
 use crate::moment::{Moment, later};
 use crate::plan::Content;
 use crate::ports::{Published, SinkError, Source};
-use crate::snapshot::{Generation, Merged, merge};
+use crate::snapshot::{Merged, Snapshot, merge};
 use crate::status::{Origin, View};
 
 /// A look at everything costs time for every name; between two of them at least this passes while objects come in.
@@ -54,8 +55,8 @@ impl<S: Source> Agent<S> {
             match result {
                 Ok(published) => {
                     self.rollout.succeeded(number);
-                    self.pending.shown(number, snapshot.generation, &self.differing(&name, &published));
-                    self.shown(&name, &published, snapshot.generation);
+                    self.pending.shown(number, snapshot.generation, &differing(&snapshot, &name, &published));
+                    self.shown(&name, &published, &snapshot);
                 }
                 Err(error) => {
                     self.rollout.failed(number, now.tick);
@@ -65,13 +66,13 @@ impl<S: Source> Agent<S> {
         }
     }
 
-    fn shown(&mut self, sink: &str, published: &Published, generation: Generation) {
-        self.adopt_kept(sink, published);
+    fn shown(&mut self, sink: &str, published: &Published, snapshot: &Snapshot) {
+        self.adopt_kept(sink, published, snapshot);
         let Some(status) = self.status.sinks.get_mut(sink) else { return };
         super::tell::published(sink, status, published);
         status.kept.clone_from(&published.kept);
         status.generation = Some(published.generation);
-        status.shows = Some(generation);
+        status.shows = Some(snapshot.generation);
         status.failure = None;
     }
 
@@ -84,15 +85,15 @@ impl<S: Source> Agent<S> {
     }
 
     /// A name of which nothing is known, but whose file of an earlier run is still there, has a value: an old one.
-    fn adopt_kept(&mut self, sink: &str, published: &Published) {
-        let Some(layout) = self.plan.layouts.get(Path::new(sink)) else { return };
+    fn adopt_kept(&mut self, sink: &str, published: &Published, snapshot: &Snapshot) {
+        let Some(layout) = snapshot.layouts.get(Path::new(sink)) else { return };
         for content in published.kept.iter().filter_map(|path| layout.get(path)) {
             // What an earlier run made of several values is no value of any of them.
             if let Content::Secret { secret, .. } = content
                 && let Some(status) = self.status.names.get_mut(secret)
                 && status.origin == Origin::None
             {
-                status.origin = Origin::Adopted;
+                (status.origin, status.gave) = (Origin::Adopted, true);
             }
         }
     }

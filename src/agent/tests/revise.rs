@@ -4,7 +4,8 @@ use super::*;
 use crate::agent::revise::Revised;
 use crate::extract::Cut;
 use crate::plan::Wanted;
-use stage::{STALE, object};
+use crate::reference::Reference;
+use stage::{STALE, ear, object};
 
 /// The stage's plan without some names.
 fn without(stage: &Stage, names: &[&str]) -> Event {
@@ -157,4 +158,100 @@ async fn what_was_gone_from_the_plan_and_is_back_is_read() {
     stage.tell.send(without(&stage, &[])).await.unwrap();
     sleep(SETTLE + seconds(0.1)).await;
     assert_eq!(stage.values(), ["1", "2"]);
+}
+
+/// The stage's plan with the name cut out of another object.
+fn moved(stage: &Stage, name: &str, to: &str) -> Event {
+    let mut plan = stage.plan.clone();
+    plan.objects.insert(object(to), INTERVAL);
+    let wanted = plan.names.get_mut(&SecretName::parse(name).unwrap()).unwrap();
+    (wanted.object, wanted.reference) = (object(to), Reference::parse(&object(to).to_string()).unwrap());
+    Event::Revised(Box::new(Revised { plan, settle: SETTLE, stale: STALE }))
+}
+
+/// A name, and another object that a reload may name instead.
+fn stage_of_two(first: Vec<Step>, other: Vec<Step>, on_revoked: OnRevoked) -> Stage {
+    let forget = |plan: &mut Plan| {
+        plan.names.remove(&SecretName::parse("a.other").unwrap());
+        plan.objects.remove(&object("a.other"));
+    };
+    Stage::with(vec![one("a.a", first), one("a.other", other)], 0, forget, on_revoked)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_comes_from_elsewhere_now_is_not_stale_at_once() {
+    let down = fails(Blame::Host, Kind::Outage, "refused");
+    let stage = stage_of_two(vec![Step::Gives("1")], vec![down], OnRevoked::Keep);
+    sleep(STALE.after * 3).await;
+    stage.tell.send(moved(&stage, "a.a", "a.other")).await.unwrap();
+    sleep(STALE.after - INTERVAL * 2).await;
+    assert_eq!((stage.values(), stage.lines_with("stale")), (vec!["1".to_owned()], 0));
+    sleep(INTERVAL * 4).await;
+    assert_eq!(stage.lines_with("stale: no answer has confirmed"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_has_never_given_a_value_takes_none_away() {
+    let missing = || fails(Blame::Object, Kind::Missing, "SecretNotFound");
+    let stage = stage_of_two(vec![Step::Gives("1")], vec![missing()], OnRevoked::Remove);
+    sleep(seconds(1.0)).await;
+    stage.tell.send(moved(&stage, "a.a", "a.other")).await.unwrap();
+    sleep(INTERVAL * 8).await;
+    assert_eq!((stage.values(), stage.lines_with("counts as revoked")), (vec!["1".to_owned()], 0));
+    // One that has, does.
+    let stage = stage_of_two(vec![Step::Gives("1")], vec![Step::Gives("2"), missing()], OnRevoked::Remove);
+    sleep(seconds(1.0)).await;
+    stage.tell.send(moved(&stage, "a.a", "a.other")).await.unwrap();
+    sleep(SETTLE + seconds(1.0)).await;
+    assert_eq!(stage.values(), ["2"]);
+    sleep(INTERVAL * 8).await;
+    assert_eq!((stage.values().len(), stage.lines_with("counts as revoked")), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_publishes_no_half_of_a_plan_that_was_revised() {
+    let hangs = takes(seconds(1e6), Step::Gives("never"));
+    let stage = Stage::begin(
+        vec![
+            one("a.a", [Step::Gives("1"), Step::Gives("2")]),
+            one("dead.b", [Step::Gives("b"), hangs]),
+            one("a.c", [Step::Gives("c")]),
+        ],
+        0,
+    );
+    sleep(seconds(1.0)).await;
+    stage.tell.send(without(&stage, &["dead.b", "a.c"])).await.unwrap();
+    sleep(SETTLE + seconds(0.1)).await;
+    stage.tell.send(without(&stage, &[])).await.unwrap();
+    stage.tell.send(Event::Refresh).await.unwrap();
+    sleep(seconds(1.0)).await;
+    let shown = stage.stop().await;
+    let last: Vec<String> = shown.lock().unwrap().last().unwrap().1.values().cloned().collect();
+    assert_eq!(last, ["1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_published_is_told_of_by_the_layout_it_was_published_in() {
+    let (hook, heard) = ear([]);
+    let (missing, hangs) =
+        (fails(Blame::Object, Kind::Missing, "SecretNotFound"), takes(seconds(1e6), Step::Gives("never")));
+    let stage = Stage::with_hooks(
+        vec![one("a.a", [missing, Step::Gives("1")]), one("dead.b", [Step::Gives("b"), hangs])],
+        0,
+        vec![(&["a.a"], hook)],
+    );
+    let mut revised = stage.plan.clone();
+    revised.layouts = Arc::new(BTreeMap::from([("/dir".into(), BTreeMap::new())]));
+    for wanted in revised.names.values_mut().skip(1) {
+        wanted.cut = property("never");
+    }
+    while stage.asked("a.a") < 2 {
+        sleep(seconds(0.1)).await;
+    }
+    // While it settles there is another plan, which waits for what hangs.
+    let revised = Revised { plan: revised, settle: SETTLE, stale: STALE };
+    stage.tell.send(Event::Revised(Box::new(revised))).await.unwrap();
+    sleep(SETTLE + seconds(1.0)).await;
+    assert_eq!(stage.values(), ["1", "b"]);
+    assert_eq!(heard.lock().unwrap().len(), 1);
 }

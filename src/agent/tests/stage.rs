@@ -36,6 +36,8 @@ pub(super) enum Step {
     Gives(&'static str),
     /// The same, but it has expired.
     GivesExpired(&'static str),
+    /// The same, to be made anew after so long.
+    GivesToken(&'static str, Duration),
     /// The same, and a list shows that it was changed then.
     GivesChanged(&'static str, u64),
     /// The same, and it was changed so long before.
@@ -85,6 +87,7 @@ impl Source for Script {
             let value = match step {
                 Step::Gives(value)
                 | Step::GivesExpired(value)
+                | Step::GivesToken(value, _)
                 | Step::GivesChanged(value, _)
                 | Step::GivesAged(value, _) => value,
                 Step::Unchanged => {
@@ -103,6 +106,9 @@ impl Source for Script {
             let secret = Secret::plain(Version::Unversioned, SecretValue::new(value.as_bytes().to_vec()));
             let mut fetched = Fetched { secret, expires: None, renew_at: None, age: None, stamp: None, hint: None };
             match step {
+                Step::GivesToken(_, lasts) => {
+                    fetched.renew_at = Some((tokio::time::Instant::now() + lasts).into_std());
+                }
                 Step::GivesExpired(_) => fetched.expires = UnixTime::from_seconds(1_600_000_000),
                 Step::GivesChanged(_, at) => fetched.stamp = Some(stamp(at)),
                 Step::GivesAged(_, age) => fetched.age = Some(age),

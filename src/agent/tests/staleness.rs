@@ -64,3 +64,14 @@ async fn what_is_only_looked_at_does_not_become_stale() {
     sleep(STALE.after * 3).await;
     assert_eq!((readiness(&stage), stage.lines_with("stale")), (Readiness::Ready, 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_not_stale_before_it_should_have_been_made_anew() {
+    let down = fails(Blame::Host, Kind::Outage, "refused");
+    let lasts = STALE.after * 2;
+    let stage = Stage::begin(vec![one("a.a", [Step::GivesToken("1", lasts), down])], 0);
+    sleep(lasts + STALE.after.saturating_sub(Duration::from_mins(1))).await;
+    assert_eq!((readiness(&stage), stage.lines_with("stale")), (Readiness::Ready, 0));
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!(readiness(&stage), Readiness::Stale(names(&["a.a"])));
+}
