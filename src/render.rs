@@ -90,9 +90,14 @@ pub enum Recipe {
 impl Recipe {
     /// The secrets that it takes.
     pub fn secrets(&self) -> BTreeSet<&SecretName> {
+        self.uses().into_iter().map(|(secret, _)| secret).collect()
+    }
+
+    /// The secrets that it takes, and which part of each.
+    pub fn uses(&self) -> BTreeSet<(&SecretName, Part)> {
         match self {
-            Self::Template(template) => template.uses().map(|(secret, _)| secret).collect(),
-            Self::EnvFile(variables) => variables.uses().map(|(secret, _)| secret).collect(),
+            Self::Template(template) => template.uses().collect(),
+            Self::EnvFile(variables) => variables.uses().collect(),
         }
     }
 

@@ -224,7 +224,8 @@ pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> M
     if changed.is_empty() && same_layout {
         return Merged::Unchanged;
     }
-    next.rendered = rendered::all(&next, previous, &changed);
+    let is_revoked = |name: &SecretName| matches!(holdings.held.get(name), Some(Held::Revoked(_)));
+    next.rendered = rendered::all(&next, previous, &changed, &is_revoked);
     Merged::Advanced { next: Arc::new(next), changed }
 }
 

@@ -22,6 +22,8 @@ impl Escape {
         match name.rsplit_once('.') {
             Some((_, "json")) => Self::Json,
             Some((_, "env")) => Self::EnvFile,
+            // `.env.production`, `.env.local`.
+            _ if name.starts_with(".env") => Self::EnvFile,
             _ => Self::None,
         }
     }

@@ -46,6 +46,7 @@ pub(super) fn all(
     next: &Snapshot,
     previous: Option<&Snapshot>,
     changed: &BTreeSet<SecretName>,
+    is_revoked: &dyn Fn(&SecretName) -> bool,
 ) -> BTreeMap<PathBuf, Rendered> {
     let mut all = BTreeMap::new();
     for (dir, layout) in &*next.layouts {
@@ -55,7 +56,7 @@ pub(super) fn all(
             let is_same = matches!(before, Some(Content::Rendered { recipe: before, .. }) if before == recipe);
             let path = dir.join(path);
             let last = previous.and_then(|previous| previous.rendered.get(&path));
-            all.insert(path, one(recipe, next, previous, changed, (last, is_same)));
+            all.insert(path, one(recipe, next, previous, (changed, is_revoked), (last, is_same)));
         }
     }
     all
@@ -65,13 +66,16 @@ fn one(
     recipe: &Recipe,
     next: &Snapshot,
     previous: Option<&Snapshot>,
-    changed: &BTreeSet<SecretName>,
+    (changed, is_revoked): (&BTreeSet<SecretName>, &dyn Fn(&SecretName) -> bool),
     (last, is_same): (Option<&Rendered>, bool),
 ) -> Rendered {
     let secrets = recipe.secrets();
-    if secrets.iter().any(|name| next.unknown.contains(*name)) {
-        // It was unknown before as well: what had a value never is again.
-        return Rendered { made: Made::AsItIs, failure: None };
+    // A part that the last good value was not cut into yet: the recipe is newer.
+    let is_uncut = |name: &SecretName, part| next.secrets.get(name).is_some_and(|value| value.part(part).is_none());
+    if recipe.uses().into_iter().any(|(name, part)| next.unknown.contains(name) || is_uncut(name, part)) {
+        // What an earlier run, or an earlier recipe, made of a value that was taken away on the user's word goes with it.
+        let made = if secrets.iter().any(|name| is_revoked(name)) { Made::Nothing } else { Made::AsItIs };
+        return Rendered { made, failure: None };
     }
     let was_unknown = |name: &SecretName| previous.is_some_and(|previous| previous.unknown.contains(name));
     let moved = secrets.iter().any(|name| changed.contains(*name) || was_unknown(name));

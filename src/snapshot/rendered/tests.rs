@@ -5,7 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::config::{Settings, load};
 use crate::plan::{Plan, plan};
-use crate::secret::{Secret, Version};
+use crate::secret::{Part, Secret, Version};
 use crate::snapshot::{Holdings, Merged, merge};
 
 const CONFIG: &str = "
@@ -225,4 +225,55 @@ fn another_template_is_rendered_though_no_value_moved() {
     stage.plan = plan(&load(&settings).unwrap());
     stage.advance();
     stage.assert_shows("/two/both", "1-1", false);
+}
+
+#[test]
+fn what_an_earlier_run_made_of_a_value_that_was_taken_away_goes_though_another_is_unknown() {
+    let mut stage = Stage::new();
+    stage.hold("a", "1");
+    stage.holdings.failed(&name("b"));
+    stage.holdings.failed(&name("c"));
+    stage.advance();
+    stage.assert_shows("/one/app.env", "(as it is)", false);
+    stage.holdings.revoke(&name("a"));
+    stage.advance();
+    stage.assert_shows("/two/both", "(nothing)", false);
+    stage.assert_shows("/one/app.env", "(nothing)", false);
+    stage.assert_shows("/two/guarded", "(as it is)", false);
+    stage.hold("a", "2");
+    stage.advance();
+    stage.assert_shows("/two/both", "(as it is)", false);
+    stage.hold("b", "3");
+    stage.advance();
+    stage.assert_shows("/two/both", "2 3", false);
+}
+
+#[test]
+fn a_part_that_the_value_was_not_cut_into_yet_is_unknown_and_not_missing() {
+    let mut stage = Stage::new();
+    let certificate = |parts: &[Part]| Secret {
+        version: Version::Unversioned,
+        parts: parts.iter().map(|part| (*part, SecretValue::new(part.name().into()))).collect(),
+        missing: BTreeMap::new(),
+    };
+    let plan = |part: &str| {
+        let text = format!(
+            "vaults: {{v: {{url: https://contoso.vault.azure.net}}}}\nidentity: {{managed: {{}}}}\n\
+             secrets: {{t: keyvault:v/certificates/t}}\nfiles: {{dir: /two}}\n\
+             templates: [{{dir: /two, destination: u, contents: \"{{{{ secrets.t.{part} | default('-') }}}}\"}}]\n"
+        );
+        let read = |_: &Path| Err(String::new());
+        let (name, environment) = ("test".to_owned(), BTreeMap::new());
+        plan(&load(&Settings { name, text, environment: &environment, allow_custom_cloud: false, read }).unwrap())
+    };
+    stage.plan = plan("key");
+    stage.holdings.hold(&name("t"), certificate(&[Part::Fullchain, Part::Key]));
+    stage.advance();
+    stage.assert_shows("/two/u", "key", false);
+    stage.plan = plan("ca");
+    stage.advance();
+    stage.assert_shows("/two/u", "(as it is)", false);
+    stage.holdings.hold(&name("t"), certificate(&[Part::Fullchain, Part::Key, Part::Ca]));
+    stage.advance();
+    stage.assert_shows("/two/u", "ca", false);
 }
