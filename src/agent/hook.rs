@@ -49,7 +49,6 @@ impl<S: Source> Agent<S> {
             Err(error) => status.failure = Some(error),
         }
     }
-
 }
 
 /// The names whose files are not what they were in a sink that shows the snapshot now.

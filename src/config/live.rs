@@ -1,12 +1,14 @@
-//! What of a changed configuration can be had without a restart: the secrets, which of them each directory shows and each
-//! hook hears of, what is made of them, the rhythm and what is stale by it. Who signs in, where vaults and directories are, whom hooks tell, is built once.
+//! What of a changed configuration can be had without a restart: the secrets, which of them each directory shows and
+//! each hook hears of, what is made of them, the rhythm and what is stale by it. Who signs in, where vaults and
+//! directories are, whom hooks tell, is built once.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
+use super::collisions::{self, Secrets};
 use super::hooks::OnChange;
-use super::{Config, DEFAULT_IDENTITY, Directory, RenderedFile, SecretConfig};
+use super::{Config, DEFAULT_IDENTITY, Directory, SecretConfig};
 use crate::reference::{IdentityName, SecretName};
+use crate::secret::Part;
 
 /// A configuration that a running agent can go on with.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,12 +20,12 @@ pub struct Live {
 }
 
 impl Config {
-    /// Goes on with what may change of another configuration; or says, a line each, which of its secrets need what may not.
+    /// Goes on with what may change of another configuration; or says, a line each, what of it needs what may not.
     pub fn live(&self, new: Self) -> Result<Live, Vec<String>> {
         let waiting = self.waiting(&new);
         let secrets = if waiting.is_empty() { new.secrets } else { self.resolve(new.secrets)? };
         let same_places = !waiting.contains(&"files") && !waiting.contains(&"allowDisk");
-        let files = if same_places { new.files } else { self.places(&new.files, &secrets) };
+        let files = if same_places { new.files } else { self.places(&new.files, &secrets)? };
         let on_change = if waiting.contains(&"onChange") {
             let known =
                 |hook: &OnChange| hook.secrets.iter().filter(|name| secrets.contains_key(*name)).cloned().collect();
@@ -62,10 +64,7 @@ impl Config {
     }
 
     /// The secrets, where this configuration's vaults and identities have them.
-    fn resolve(
-        &self,
-        secrets: BTreeMap<SecretName, SecretConfig>,
-    ) -> Result<BTreeMap<SecretName, SecretConfig>, Vec<String>> {
+    fn resolve(&self, secrets: Secrets) -> Result<Secrets, Vec<String>> {
         let mut wrong = Vec::new();
         let mut resolved = BTreeMap::new();
         for (name, secret) in secrets {
@@ -80,19 +79,56 @@ impl Config {
         if wrong.is_empty() { Ok(resolved) } else { Err(wrong) }
     }
 
-    /// This configuration's directories, each with the secrets that the new one shows there.
-    fn places(&self, new: &[Directory], secrets: &BTreeMap<SecretName, SecretConfig>) -> Vec<Directory> {
+    /// This configuration's directories, each with the secrets that the new one shows there, and what it makes of them.
+    /// What was checked of each configuration is checked again of what they are together.
+    fn places(&self, new: &[Directory], secrets: &Secrets) -> Result<Vec<Directory>, Vec<String>> {
         let place = |own: &Directory| {
             let shown = new.iter().find(|directory| directory.dir == own.dir).unwrap_or(own);
             let include = shown.include.iter().filter(|name| secrets.contains_key(*name)).cloned().collect();
-            // The directory's own mode holds for what is rendered into it, too.
-            let narrow = |(path, file): (&PathBuf, &RenderedFile)| {
-                (path.clone(), RenderedFile { mode: file.mode & own.mode, ..file.clone() })
-            };
-            Directory { include, rendered: shown.rendered.iter().map(narrow).collect(), ..own.clone() }
+            Directory { include, rendered: shown.rendered.clone(), ..own.clone() }
         };
-        self.files.iter().map(place).collect()
+        let mut places: Vec<Directory> = self.files.iter().map(place).collect();
+        let wrong: Vec<String> = places.iter().flat_map(|directory| impossible(directory, secrets)).collect();
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        let shown: Vec<(Vec<SecretName>, u32)> =
+            places.iter().map(|directory| (directory.include.clone(), directory.mode)).collect();
+        for directory in &mut places {
+            let own = directory.mode;
+            for file in directory.rendered.values_mut() {
+                let secrets = file.recipe.secrets();
+                // As wide as the directories are that run, and not as the new configuration would have them.
+                let publish_it =
+                    |(include, _): &&(Vec<SecretName>, u32)| include.iter().any(|name| secrets.contains(name));
+                file.mode &= shown.iter().filter(publish_it).fold(own, |mode, (_, other)| mode & other);
+            }
+        }
+        Ok(places)
     }
+}
+
+/// Why a directory cannot show what it is to show until the restart.
+fn impossible(directory: &Directory, secrets: &Secrets) -> Vec<String> {
+    let mut wrong = collisions::of_secrets(&directory.include, secrets);
+    let mut checked = Directory { rendered: BTreeMap::new(), ..directory.clone() };
+    for (path, file) in &directory.rendered {
+        let shown = path.display();
+        wrong.extend(collisions::neighbour(path, &checked, secrets).map(|problem| format!("{shown}: {problem}")));
+        for (secret, part) in file.recipe.uses() {
+            let has_it = |secret: &SecretConfig| match part {
+                Part::Value => secret.cut.parts.is_empty(),
+                part => secret.cut.parts.contains(&part),
+            };
+            if !secrets.get(secret).is_some_and(has_it) {
+                wrong.push(format!("{shown} is made of the secret '{secret}' ({}), which is gone", part.name()));
+            }
+        }
+        checked.rendered.insert(path.clone(), file.clone());
+    }
+    let dir = directory.dir.display();
+    let until = "changes of the directories themselves wait for a restart";
+    wrong.into_iter().map(|problem| format!("{dir}: {problem}; {until}")).collect()
 }
 
 #[cfg(test)]

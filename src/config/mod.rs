@@ -4,6 +4,7 @@
 //! into the other and finds every problem at once, `cloud` knows Azure's clouds and decides what is a vault's host.
 
 pub mod cloud;
+mod collisions;
 mod de;
 pub mod hooks;
 pub mod identity;

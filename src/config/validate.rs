@@ -1,6 +1,7 @@
 //! From the configuration as written to the configuration as meant, with every problem at once.
 //!
-//! Pure: the text, the environment and what reads templates' files are arguments. What was cut out as wrong is not complained of a second time.
+//! Pure: the text, the environment and what reads templates' files are arguments. What was cut out as wrong is not
+//! complained of a second time.
 
 mod cloud;
 mod detect;

@@ -1,7 +1,7 @@
 //! The environment's variables, and what every template may name.
 
-use super::files::Secrets;
 use super::{Checker, joined};
+use crate::config::collisions::Secrets;
 use crate::config::raw::{Raw, RawVariable};
 use crate::reference::SecretName;
 use crate::render::{Escape, Holds, Template, Variable, Variables, Wrong, textual};

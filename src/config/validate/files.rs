@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{Checker, absolute, joined};
+use crate::config::Directory;
+use crate::config::collisions::{self, Secrets};
 use crate::config::raw::{Raw, RawDirectory, RawMode};
-use crate::config::{Directory, SecretConfig};
 use crate::reference::SecretName;
-
-pub(super) type Secrets = BTreeMap<SecretName, SecretConfig>;
 
 impl Checker<'_> {
     pub(super) fn files(&mut self, raw: &Raw, secrets: &Secrets) -> Vec<Directory> {
@@ -59,7 +58,9 @@ impl Checker<'_> {
             }
             Some(names) => self.include(&at("include"), names, all, secrets),
         };
-        self.collisions(path, &include, secrets);
+        for problem in collisions::of_secrets(&include, secrets) {
+            self.problem(path, format!("{problem}: give one another name with 'file:' or 'parts:'"));
+        }
         let allow_disk = all.allow_disk.unwrap_or_default();
         let rendered = BTreeMap::new();
         Some(Directory { dir: dir?, include, mode: mode?, group: raw.group, allow_disk, rendered })
@@ -77,38 +78,6 @@ impl Checker<'_> {
             Some(name)
         };
         named.into_iter().filter_map(has_file).collect()
-    }
-
-    /// Two secrets, or two parts of one, cannot be one file, nor one a file and the other a directory of that name.
-    fn collisions(&mut self, path: &[&str], include: &[SecretName], secrets: &Secrets) {
-        let mut taken: BTreeMap<PathBuf, &SecretName> = BTreeMap::new();
-        let files = |name| secrets.get(name).into_iter().flat_map(|secret| secret.files.values().cloned());
-        for (name, file) in include.iter().flat_map(|name| files(name).map(move |file| (name, file))) {
-            let within = file.ancestors().find_map(|above| Some((*taken.get(above)?, above == file)));
-            let around = || taken.range(file.clone()..).next().filter(|(other, _)| other.starts_with(&file));
-            let message = match within {
-                Some((other, true)) if other == name => format!("two parts of '{name}' have the same file"),
-                Some((other, true)) => format!("the secrets '{other}' and '{name}' have the same file"),
-                Some((other, false)) => lies_in(name, other),
-                None => {
-                    if let Some((_, other)) = around() {
-                        lies_in(other, name)
-                    } else {
-                        taken.insert(file, name);
-                        continue;
-                    }
-                }
-            };
-            self.problem(path, format!("{message}: give one another name with 'file:' or 'parts:'"));
-        }
-    }
-}
-
-fn lies_in(inner: &SecretName, outer: &SecretName) -> String {
-    if inner == outer {
-        format!("the file of one part of '{inner}' lies in that of another")
-    } else {
-        format!("the file of '{inner}' lies in the file of '{outer}'")
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::files::{Secrets, check_dir, check_mode};
+use super::files::{check_dir, check_mode};
 use super::secrets::check_file;
 use super::{Checker, absolute};
+use crate::config::collisions::{self, Secrets};
 use crate::config::raw::{Raw, RawMode, RawTemplate};
 use crate::config::{Config, Directory, RenderedFile};
 use crate::reference::SecretName;
@@ -131,7 +132,7 @@ impl Checker<'_> {
     ) {
         let Some(position) = config.files.iter().position(|directory| directory.dir == dir) else { return };
         let Some(directory) = config.files.get(position) else { return };
-        if let Some(problem) = neighbour(&file, directory, &config.secrets) {
+        if let Some(problem) = collisions::neighbour(&file, directory, &config.secrets) {
             self.problem(path, format!("{problem}: choose another name"));
             return;
         }
@@ -150,21 +151,4 @@ impl Checker<'_> {
             directory.rendered.insert(file, RenderedFile { recipe: Arc::clone(recipe), mode });
         }
     }
-}
-
-/// What else has this file in the directory, or lies in its way.
-fn neighbour(file: &Path, directory: &Directory, secrets: &Secrets) -> Option<String> {
-    let files = |name| secrets.get(name).into_iter().flat_map(|secret| secret.files.values());
-    let plain =
-        directory.include.iter().flat_map(|name| files(name).map(move |file| (file, format!("the secret '{name}'"))));
-    let rendered = directory.rendered.iter().map(|(file, other)| match &*other.recipe {
-        Recipe::Template(_) => (file, "another template".to_owned()),
-        Recipe::EnvFile(_) => (file, "the directory's 'envFile'".to_owned()),
-    });
-    plain.chain(rendered).find_map(|(other, whose)| match (file.starts_with(other), other.starts_with(file)) {
-        (true, true) => Some(format!("this is the file of {whose} as well")),
-        (true, false) => Some(format!("this lies in the file of {whose}")),
-        (false, true) => Some(format!("the file of {whose} lies in this one")),
-        (false, false) => None,
-    })
 }
