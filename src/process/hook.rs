@@ -4,9 +4,11 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, geteuid, getpid, pidfd_open, pidfd_send_signal};
@@ -14,10 +16,11 @@ use rustix::process::{Pid, PidfdFlags, geteuid, getpid, pidfd_open, pidfd_send_s
 use super::others::{Seen, topmost};
 use crate::config::hooks::{Signal, Whom};
 use crate::ports::{Change, Hook, HookError};
-use crate::snapshot::Generation;
 
 /// A pid file's first line is far shorter.
 const LONGEST_PID_FILE: u64 = 4096;
+/// Some file systems count whole seconds.
+const SLACK: Duration = Duration::from_secs(1);
 const SHARE: &str = "the process namespace is probably not shared: set 'shareProcessNamespace: true' in the pod's spec";
 
 /// Signals a process when secrets have changed.
@@ -33,7 +36,7 @@ struct Target {
     signal: Signal,
     /// Who has been signalled of which change: where one of several could not be, the others are left alone when it is
     /// tried again.
-    reached: Mutex<(Option<Generation>, Vec<Seen>)>,
+    reached: Mutex<(Option<Change>, Vec<Seen>)>,
 }
 
 impl SignalHook {
@@ -69,8 +72,9 @@ impl Target {
         let Ok(mut reached) = self.reached.try_lock() else {
             return Err(HookError::new("an earlier attempt still hangs", "look at the file system of the pid file"));
         };
-        if reached.0 != Some(change.generation) {
-            *reached = (Some(change.generation), Vec::new());
+        // One generation may be told of in pieces, as readers come to see it.
+        if reached.0.as_ref() != Some(change) {
+            *reached = (Some(change.clone()), Vec::new());
         }
         let mut told = Ok(());
         for seen in self.find()? {
@@ -108,7 +112,7 @@ impl Target {
 
 fn of_file(file: &Path) -> Result<Seen, HookError> {
     let shown = file.display();
-    let pid = read(file)?;
+    let (pid, written) = read(file)?;
     // In a namespace of its own a process is the first, or has the number of any other here.
     if pid.is_init() || pid == getpid() {
         let whose = if pid == getpid() { "keyferry's own number" } else { "the number of the first process" };
@@ -117,14 +121,22 @@ fn of_file(file: &Path) -> Result<Seen, HookError> {
             format!("whoever wrote it counts otherwise: {SHARE}, or name the process instead"),
         ));
     }
-    Seen::look(pid).ok_or_else(|| {
+    let seen = Seen::look(pid).ok_or_else(|| {
         let reason = format!("{shown} holds {}, and there is no such process", pid.as_raw_nonzero());
         HookError::new(reason, format!("it has ended, or {SHARE}"))
-    })
+    })?;
+    // Nobody can have written down the number of a process that was yet to begin: its writer has ended and left it.
+    if seen.began() > written.saturating_add(SLACK) {
+        return Err(HookError::new(
+            format!("{shown} holds {}, the number of a process that began after it was written", pid.as_raw_nonzero()),
+            "whoever wrote it has ended: let it write its number when it starts, or name the process instead",
+        ));
+    }
+    Ok(seen)
 }
 
-/// The number in the first line.
-fn read(file: &Path) -> Result<Pid, HookError> {
+/// The number in the first line, and when it was written, as a time since 1970.
+fn read(file: &Path) -> Result<(Pid, Duration), HookError> {
     let shown = file.display();
     let unreadable = |e: std::io::Error| match e.kind() {
         ErrorKind::NotFound => {
@@ -134,20 +146,24 @@ fn read(file: &Path) -> Result<Pid, HookError> {
         _ => HookError::new(format!("{shown} cannot be read: {e}"), "let keyferry's uid read it"),
     };
     // Opening anything else, a FIFO say, could block for ever.
-    if !std::fs::metadata(file).map_err(unreadable)?.is_file() {
+    let metadata = std::fs::metadata(file).map_err(unreadable)?;
+    if !metadata.is_file() {
         return Err(HookError::new(
             format!("{shown} is no regular file"),
             "name the file that the process writes its number to",
         ));
     }
+    let nanos = u32::try_from(metadata.mtime_nsec()).unwrap_or_default();
+    let written = Duration::new(u64::try_from(metadata.mtime()).unwrap_or_default(), nanos);
     let mut text = Vec::new();
     File::open(file).and_then(|file| file.take(LONGEST_PID_FILE).read_to_end(&mut text)).map_err(unreadable)?;
     let text = String::from_utf8_lossy(&text);
     let number = text.lines().next().and_then(|line| line.trim().parse().ok()).filter(|number| *number > 0);
-    number.and_then(Pid::from_raw).ok_or_else(|| {
+    let number = number.and_then(Pid::from_raw).ok_or_else(|| {
         let fix = "name the file that the process writes its number to";
         HookError::new(format!("the first line of {shown} is not the number of a process"), fix)
-    })
+    })?;
+    Ok((number, written))
 }
 
 fn send(seen: &Seen, signal: Signal) -> Result<(), HookError> {

@@ -8,8 +8,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::time::Duration;
 
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Pid, RawPid, getpid};
+use rustix::time::{ClockId, clock_gettime};
 
 /// No first argument that is a path is longer.
 const LONGEST_ARGUMENT: u64 = 4096;
@@ -34,6 +37,16 @@ impl Seen {
     /// Whether it is this one, and still runs what it ran.
     pub(super) fn is(&self, other: &Self) -> bool {
         (self.pid, self.started, &self.comm) == (other.pid, other.started, &other.comm)
+    }
+
+    /// When it began, by the wall clock as it goes now, as a time since 1970.
+    pub(super) fn began(&self) -> Duration {
+        let ticks =
+            u128::from(self.started).saturating_mul(1_000_000_000) / u128::from(clock_ticks_per_second().max(1));
+        let since_boot = Duration::from_nanos(u64::try_from(ticks).unwrap_or(u64::MAX));
+        let now = |clock| Duration::try_from(clock_gettime(clock)).unwrap_or_default();
+        let age = now(ClockId::Boottime).saturating_sub(since_boot);
+        now(ClockId::Realtime).saturating_sub(age)
     }
 
     /// As `pidof` compares: what the kernel calls it, which for a script is the script's name and for some programs is

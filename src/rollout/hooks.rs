@@ -1,8 +1,9 @@
 //! After a publish: which hook is to be run with which names, in the shape of the rollout: what is due comes out,
 //! outcomes go in, "when next?" is a value.
 //!
-//! A change waits until every directory that shows the name shows the change. One hook's trouble holds no other back, and
-//! no publish. What could not be told is told with whatever changes next.
+//! A change waits until every directory that shows the name shows the change; one directory's trouble holds back its own
+//! names alone. One hook's trouble holds no other back, and no publish. What could not be told is told with whatever
+//! changes next.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,11 +33,12 @@ struct Shelf {
 #[derive(Debug)]
 struct State {
     wants: BTreeSet<SecretName>,
-    /// What it has yet to be told, and not before when.
+    /// What it has yet to be told.
     pending: BTreeMap<SecretName, News>,
-    due: Option<Instant>,
     /// What it is being told.
     running: Option<Arc<Change>>,
+    /// Whether something has changed since.
+    news: bool,
     failures: u32,
 }
 
@@ -46,6 +48,8 @@ struct News {
     since: Generation,
     /// Whether it is one. What an earlier run has published is not known until a sink compares it.
     certain: bool,
+    /// Not before this.
+    due: Instant,
 }
 
 impl Hooks {
@@ -57,7 +61,7 @@ impl Hooks {
         settle: Duration,
     ) -> Self {
         let sinks = sinks.into_iter().map(|holds| Shelf { holds, shows: None }).collect();
-        let state = |wants| State { wants, pending: BTreeMap::new(), due: None, running: None, failures: 0 };
+        let state = |wants| State { wants, pending: BTreeMap::new(), running: None, news: false, failures: 0 };
         Self { settle, sinks, states: hooks.into_iter().map(state).collect() }
     }
 
@@ -74,9 +78,6 @@ impl Hooks {
         }
         for (hook, wants) in self.states.iter_mut().zip(hooks) {
             hook.pending.retain(|name, _| wants.contains(name));
-            if hook.pending.is_empty() {
-                hook.due = None;
-            }
             hook.wants = wants;
         }
     }
@@ -90,20 +91,25 @@ impl Hooks {
         first_heard_of: &BTreeSet<SecretName>,
         now: Instant,
     ) {
+        let settles = later(now, self.settle);
         for hook in &mut self.states {
-            let mut news = false;
+            // One that comes while another settles does not wait anew; what was to be tried again waits no longer.
+            let settling =
+                hook.pending.values().map(|news| news.due).filter(|due| hook.failures == 0 && *due > now).min();
+            let due = settling.unwrap_or(settles).min(settles);
+            let mut has_changed = false;
             for name in hook.wants.iter().filter(|name| changed.contains(*name) || first_heard_of.contains(*name)) {
                 let is_shown = self.sinks.iter().any(|sink| sink.holds.contains(name));
                 let before = hook.pending.get(name).is_some_and(|news| news.certain);
                 let certain = before || !first_heard_of.contains(name) || !is_shown;
-                hook.pending.insert(name.clone(), News { since: generation, certain });
-                news = true;
+                hook.pending.insert(name.clone(), News { since: generation, certain, due });
+                has_changed = true;
             }
-            if news {
-                // One that comes while another settles does not wait anew; what was to be tried again waits no longer.
-                let settles = later(now, self.settle);
-                hook.due = Some(hook.due.filter(|_| hook.failures == 0).unwrap_or(settles).min(settles));
-                hook.failures = 0;
+            if has_changed {
+                if hook.failures > 0 {
+                    hook.pending.values_mut().for_each(|news| news.due = due);
+                }
+                (hook.news, hook.failures) = (true, 0);
             }
         }
     }
@@ -118,23 +124,21 @@ impl Hooks {
             }
             // Where all who show it have found it as it was, nothing has changed.
             hook.pending.retain(|name, news| news.certain || !is_shown(&self.sinks, name, *news));
-            if hook.pending.is_empty() {
-                hook.due = None;
-            }
         }
     }
 
-    /// The hooks that are to be run now, and what they are told. None is run twice at a time.
+    /// The hooks that are to be run now, and what they are told: what readers can see. None is run twice at a time.
     pub fn take_due(&mut self, now: Instant) -> Vec<(usize, Arc<Change>)> {
         let mut due = Vec::new();
         for (number, hook) in self.states.iter_mut().enumerate() {
             if hook.ready_at(&self.sinks).is_none_or(|at| at > now) {
                 continue;
             }
-            let pending = std::mem::take(&mut hook.pending);
-            let Some(generation) = pending.values().map(|news| news.since).max() else { continue };
-            let change = Arc::new(Change { generation, names: pending.into_keys().collect() });
-            hook.due = None;
+            let ready = |name: &SecretName, news: &mut News| news.due <= now && is_shown(&self.sinks, name, *news);
+            let ready: BTreeMap<_, _> = hook.pending.extract_if(.., ready).collect();
+            let Some(generation) = ready.values().map(|news| news.since).max() else { continue };
+            let change = Arc::new(Change { generation, names: ready.into_keys().collect() });
+            hook.news = false;
             hook.running = Some(Arc::clone(&change));
             due.push((number, change));
         }
@@ -153,12 +157,18 @@ impl Hooks {
     pub fn failed(&mut self, hook: usize, now: Instant) {
         let Some(hook) = self.states.get_mut(hook) else { return };
         let Some(change) = hook.running.take() else { return };
-        for name in &change.names {
-            hook.pending.entry(name.clone()).or_insert(News { since: change.generation, certain: true }).certain = true;
-        }
-        if hook.due.is_none() {
-            hook.due = Some(later(now, retry_after(hook.failures)));
+        let due = if hook.news {
+            hook.pending.values().map(|news| news.due).max().unwrap_or(now)
+        } else {
+            let retry = later(now, retry_after(hook.failures));
             hook.failures = hook.failures.saturating_add(1);
+            hook.pending.values_mut().for_each(|news| news.due = news.due.max(retry));
+            retry
+        };
+        // A plan that came meanwhile may want some of them no more.
+        for name in change.names.iter().filter(|name| hook.wants.contains(*name)) {
+            let again = News { since: change.generation, certain: true, due };
+            hook.pending.entry(name.clone()).or_insert(again).certain = true;
         }
     }
 
@@ -169,10 +179,10 @@ impl Hooks {
 }
 
 impl State {
-    /// When it may be run; none while it runs, has nothing to tell, or readers cannot see all of it.
+    /// When it may be run; none while it runs, or has nothing to tell that readers can see.
     fn ready_at(&self, sinks: &[Shelf]) -> Option<Instant> {
-        let all_shown = self.pending.iter().all(|(name, news)| is_shown(sinks, name, *news));
-        self.due.filter(|_| self.running.is_none() && all_shown)
+        let shown = self.pending.iter().filter(|(name, news)| is_shown(sinks, name, **news));
+        shown.map(|(_, news)| news.due).min().filter(|_| self.running.is_none())
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::snapshot::Generation;
 
 /// A process that ends when it gets a signal, and when this is dropped.
 struct Sleeper(Child);
@@ -47,4 +48,44 @@ fn an_attempt_that_hangs_keeps_no_second_one_waiting() {
     assert!(hook.target.tell(&change).unwrap_err().reason.contains("still hangs"));
     drop(hanging);
     hook.target.tell(&change).unwrap();
+}
+
+#[test]
+fn a_number_that_was_written_before_the_process_began_is_another_ones() {
+    let mut sleeper = Sleeper::start();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("pid");
+    std::fs::write(&path, sleeper.0.id().to_string()).unwrap();
+    let file = File::options().write(true).open(&path).unwrap();
+    let began = std::time::UNIX_EPOCH + sleeper.seen().began();
+    let written = |ago: u64| file.set_modified(began - Duration::from_secs(ago)).unwrap();
+    let hook = SignalHook::new(&Whom::PidFile(path), Signal::Terminate);
+    let change = Change { generation: Generation(2), names: BTreeSet::new() };
+    written(60);
+    let error = hook.target.tell(&change).unwrap_err();
+    assert!(error.reason.contains("the number of a process that began after it was written"), "{error}");
+    assert!(sleeper.0.try_wait().unwrap().is_none(), "it is none of its business");
+    written(0);
+    hook.target.tell(&change).unwrap();
+    assert_eq!(sleeper.0.wait().unwrap().code(), None);
+}
+
+#[test]
+fn one_generation_that_is_told_of_in_pieces_is_a_signal_for_each() {
+    let sleeper = Sleeper::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    std::fs::write(&file, sleeper.0.id().to_string()).unwrap();
+    let hook = SignalHook::new(&Whom::PidFile(file), Signal::Terminate);
+    let change = |name: &str| Change {
+        generation: Generation(2),
+        names: BTreeSet::from([crate::reference::SecretName::parse(name).unwrap()]),
+    };
+    // It was signalled of the first piece, which it has survived.
+    *hook.target.reached.lock().unwrap() = (Some(change("a")), vec![sleeper.seen()]);
+    hook.target.tell(&change("a")).unwrap();
+    let mut sleeper = sleeper;
+    assert!(sleeper.0.try_wait().unwrap().is_none());
+    hook.target.tell(&change("b")).unwrap();
+    assert_eq!(sleeper.0.wait().unwrap().code(), None);
 }

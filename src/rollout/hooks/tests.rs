@@ -130,7 +130,7 @@ fn names_accumulate_until_somebody_was_told() {
     hooks.failed(0, now);
     // While it waits to be tried again, something else changes: what was to be told is told with it, and sooner.
     hooks.offer(3, "b", now);
-    assert_eq!(hooks.next_wake(), None);
+    assert_eq!(hooks.next_wake(), Some(now + SETTLE));
     hooks.show(0, 3);
     assert_eq!(hooks.next_wake(), Some(now + SETTLE));
     hooks.assert_due(now + SETTLE, &[(0, change(3, "ab"))]);
@@ -188,6 +188,52 @@ fn what_is_unknown_in_one_whole_and_changes_in_the_next_has_changed() {
     hooks.assert_due(now + SETTLE, &[(0, change(3, "a"))]);
 }
 
+#[test]
+fn a_directory_that_cannot_be_published_to_silences_nobody_elses_names() {
+    let mut now = now();
+    let mut hooks = hooks(&["ab", "b"], &["ab"]);
+    hooks.offer(2, "ab", now);
+    hooks.show(0, 2);
+    now += SETTLE;
+    hooks.assert_due(now, &[(0, change(2, "a"))]);
+    assert_eq!(hooks.next_wake(), None, "the publish is tried again, and wakes for itself");
+    // A hook that fails meanwhile is not hurried by what still waits.
+    hooks.failed(0, now);
+    assert_eq!(hooks.next_wake(), Some(now + seconds(1)));
+    hooks.show(1, 2);
+    assert_eq!(hooks.next_wake(), Some(now + seconds(1)));
+    now += seconds(1);
+    hooks.assert_due(now, &[(0, change(2, "ab"))]);
+    hooks.succeeded(0);
+    // What comes while something is left settles by itself.
+    hooks.offer(3, "b", now);
+    hooks.show(0, 3);
+    now += SETTLE;
+    hooks.offer(4, "a", now);
+    hooks.show(0, 4);
+    assert_eq!(hooks.next_wake(), Some(now + SETTLE));
+    hooks.show(1, 4);
+    hooks.assert_due(now, &[(0, change(3, "b"))]);
+    hooks.succeeded(0);
+    hooks.assert_due(now + SETTLE, &[(0, change(4, "a"))]);
+}
+
+#[test]
+fn what_another_plan_wants_no_more_is_not_told_again() {
+    let now = now();
+    let replan = |hooks: &mut Hooks, wanted: &str| hooks.replan([names("ab")], [names(wanted)], SETTLE);
+    let mut hooks = hooks(&["ab"], &["ab"]);
+    hooks.offer(2, "ab", now);
+    hooks.show(0, 2);
+    hooks.assert_due(now + SETTLE, &[(0, change(2, "ab"))]);
+    replan(&mut hooks, "b");
+    hooks.failed(0, now);
+    hooks.assert_due(now + seconds(1), &[(0, change(2, "b"))]);
+    replan(&mut hooks, "");
+    hooks.failed(0, now);
+    assert_eq!(hooks.next_wake(), None);
+}
+
 /// What may happen next.
 #[derive(Debug, Clone)]
 enum Step {
@@ -195,35 +241,42 @@ enum Step {
     Show(usize),
     Wait(u64),
     End(usize, bool),
+    /// What each sink holds, and what each hook wants, from now on.
+    Replan(Vec<String>, Vec<String>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let some = |count| prop::collection::vec("[abc]{0,3}", count);
     prop_oneof![
-        "[abc]{1,3}".prop_map(Step::Change),
-        (0..2usize).prop_map(Step::Show),
-        (0..90u64).prop_map(Step::Wait),
-        (0..3usize, any::<bool>()).prop_map(|(hook, well)| Step::End(hook, well)),
+        4 => "[abc]{1,3}".prop_map(Step::Change),
+        4 => (0..2usize).prop_map(Step::Show),
+        4 => (0..90u64).prop_map(Step::Wait),
+        4 => (0..3usize, any::<bool>()).prop_map(|(hook, well)| Step::End(hook, well)),
+        1 => (some(2), some(3)).prop_map(|(held, wanted)| Step::Replan(held, wanted)),
     ]
 }
 
 proptest! {
     #[test]
     fn nothing_is_lost_told_too_early_or_told_twice(steps in prop::collection::vec(step(), 0..60)) {
-        const WANTED: [&str; 3] = ["a", "bc", "abc"];
-        const HELD: [&str; 2] = ["ab", "b"];
+        let mut wanted = ["a", "bc", "abc"].map(names);
+        let mut held = ["ab", "b"].map(names);
         let mut now = now();
-        let mut hooks = hooks(&HELD, &WANTED);
+        let mut hooks = Hooks::new(held.clone(), wanted.clone(), SETTLE);
         // Of each hook what it is to be told, by the generation that brought it; and what it is being told.
         let mut owed = [const { BTreeMap::<SecretName, u64>::new() }; 3];
         let mut running: [Option<Arc<Change>>; 3] = [const { None }; 3];
         let (mut generation, mut shows) = (1, [1, 1]);
-        for step in steps.into_iter().chain([Step::Show(0), Step::Show(1), Step::End(0, true), Step::End(1, true), Step::End(2, true), Step::Wait(99)]) {
+        // At the end everything is shown, and everybody is well.
+        let ends = || (0..3).map(|hook| Step::End(hook, true));
+        let last = [Step::Show(0), Step::Show(1)].into_iter().chain(ends()).chain([Step::Wait(99)]);
+        for step in steps.into_iter().chain(last.chain(ends())) {
             match step {
                 Step::Change(changed) => {
                     generation += 1;
                     hooks.offer(generation, &changed, now);
-                    for (owed, wanted) in owed.iter_mut().zip(WANTED) {
-                        owed.extend(names(&changed).intersection(&names(wanted)).map(|name| (name.clone(), generation)));
+                    for (owed, wanted) in owed.iter_mut().zip(&wanted) {
+                        owed.extend(names(&changed).intersection(wanted).map(|name| (name.clone(), generation)));
                     }
                 }
                 Step::Show(sink) => {
@@ -236,11 +289,19 @@ proptest! {
                         hooks.succeeded(hook);
                     } else {
                         hooks.failed(hook, now);
-                        for name in &change.names {
+                        for name in change.names.intersection(&wanted[hook]) {
                             owed[hook].entry(name.clone()).or_insert(change.generation.0);
                         }
                     }
                 },
+                Step::Replan(holds, wants) => {
+                    held = [0, 1].map(|sink: usize| names(&holds[sink]));
+                    wanted = [0, 1, 2].map(|hook: usize| names(&wants[hook]));
+                    hooks.replan(held.clone(), wanted.clone(), SETTLE);
+                    for (owed, wanted) in owed.iter_mut().zip(&wanted) {
+                        owed.retain(|name, _| wanted.contains(name));
+                    }
+                }
             }
             prop_assert!(hooks.next_wake().is_none_or(|wake| wake <= now + seconds(60)));
             let awake = hooks.next_wake().is_some_and(|wake| wake <= now);
@@ -248,14 +309,17 @@ proptest! {
             prop_assert_eq!(awake, !due.is_empty(), "a wake has a reason");
             for (hook, change) in due {
                 prop_assert!(running[hook].is_none(), "not twice at a time");
-                let told: BTreeSet<SecretName> = owed[hook].keys().cloned().collect();
-                prop_assert_eq!(&change.names, &told);
-                prop_assert_eq!(Some(&change.generation.0), owed[hook].values().max());
-                for (name, since) in std::mem::take(&mut owed[hook]) {
-                    for (held, shows) in HELD.iter().zip(shows) {
-                        prop_assert!(!names(held).contains(&name) || shows >= since, "nobody can see it yet");
+                prop_assert!(!change.names.is_empty());
+                let mut newest = 0;
+                for name in &change.names {
+                    let since = owed[hook].remove(name);
+                    prop_assert!(since.is_some(), "nobody owes it {name}");
+                    newest = newest.max(since.unwrap());
+                    for (held, shows) in held.iter().zip(shows) {
+                        prop_assert!(!held.contains(name) || Some(shows) >= since, "nobody can see it yet");
                     }
                 }
+                prop_assert_eq!(change.generation.0, newest);
                 running[hook] = Some(change);
             }
         }
