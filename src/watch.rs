@@ -28,14 +28,22 @@ const MOST_STEPS: usize = 64;
 
 /// What is followed, and how it was last seen.
 pub struct Watch {
-    /// None where the kernel gives no watches: then only the slow look is left.
+    /// What the watcher is to tell by, until there is one.
+    tell: Option<mpsc::Sender<()>>,
+    /// None while nothing is followed, and where the kernel gives no watches: then only the slow look is left.
     watcher: Option<RecommendedWatcher>,
-    watched: BTreeSet<PathBuf>,
+    /// Which directories the watches are of: a path may name another one tomorrow.
+    watched: BTreeMap<PathBuf, Identity>,
+    /// The directories that cannot be watched, of which that was said.
+    refused: BTreeSet<PathBuf>,
     seen: BTreeMap<PathBuf, Option<Seen>>,
     events: mpsc::Receiver<()>,
     /// Something was told that has not been looked at yet.
     told: bool,
 }
+
+/// What tells one directory from another: its device and inode.
+type Identity = (u64, u64);
 
 /// What tells a file from its successor, and from itself before it was written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +68,22 @@ impl From<Metadata> for Seen {
 }
 
 impl Watch {
-    /// Follows nothing yet, and costs nothing until it does.
+    /// Follows nothing yet, and costs nothing until it does: neither a thread nor one of the node's few inotify instances.
     pub fn begin() -> Self {
         let (tell, events) = mpsc::channel(1);
+        Self {
+            tell: Some(tell),
+            watcher: None,
+            watched: BTreeMap::new(),
+            refused: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            events,
+            told: false,
+        }
+    }
+
+    fn begin_to_watch(&mut self) {
+        let Some(tell) = self.tell.take() else { return };
         let told = move |event: notify::Result<notify::Event>| {
             let reads = event.as_ref().is_ok_and(|event| matches!(event.kind, EventKind::Access(_)));
             if !reads {
@@ -71,8 +92,7 @@ impl Watch {
             }
         };
         let watcher = RecommendedWatcher::new(told, Config::default().with_follow_symlinks(false));
-        let watcher = watcher.inspect_err(|error| unwatched(&error.to_string())).ok();
-        Self { watcher, watched: BTreeSet::new(), seen: BTreeMap::new(), events, told: false }
+        self.watcher = watcher.inspect_err(|error| tracing::warn!("{}", unwatched(None, error))).ok();
     }
 
     /// Follows these files and no others. What was followed before is compared with how it was seen then.
@@ -83,6 +103,9 @@ impl Watch {
             (path, seen)
         };
         self.seen = paths.into_iter().map(seen).collect();
+        if !self.seen.is_empty() {
+            self.begin_to_watch();
+        }
         self.watch_directories();
     }
 
@@ -127,20 +150,35 @@ impl Watch {
     /// Watches the directories that the paths lead through now.
     fn watch_directories(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted: BTreeSet<PathBuf> = self.seen.keys().flat_map(|path| directories(path)).collect();
-        for gone in self.watched.difference(&wanted) {
-            // It may have gone by itself.
-            drop(watcher.unwatch(gone));
-        }
-        let mut watched: BTreeSet<PathBuf> = self.watched.intersection(&wanted).cloned().collect();
-        for new in wanted.difference(&self.watched) {
-            match watcher.watch(new, RecursiveMode::NonRecursive) {
-                Ok(()) => drop(watched.insert(new.clone())),
+        let wanted = self.seen.keys().flat_map(|path| directories(path));
+        let wanted: BTreeMap<PathBuf, Identity> =
+            wanted.filter_map(|dir| Some((dir.clone(), identity(&dir)?))).collect();
+        self.watched.retain(|dir, is| {
+            let stays = wanted.get(dir) == Some(is);
+            if !stays {
+                // It may have gone by itself.
+                drop(watcher.unwatch(dir));
+            }
+            stays
+        });
+        self.refused.retain(|dir| wanted.contains_key(dir));
+        for (dir, is) in wanted {
+            if self.watched.contains_key(&dir) {
+                continue;
+            }
+            match watcher.watch(&dir, RecursiveMode::NonRecursive) {
+                Ok(()) => {
+                    self.refused.remove(&dir);
+                    self.watched.insert(dir, is);
+                }
                 Err(error) if matches!(error.kind, notify::ErrorKind::PathNotFound) => {}
-                Err(error) => unwatched(&format!("{}: {error}", new.display())),
+                Err(error) => {
+                    if self.refused.insert(dir.clone()) {
+                        tracing::warn!("{}", unwatched(Some(&dir), &error));
+                    }
+                }
             }
         }
-        self.watched = watched;
     }
 }
 
@@ -150,11 +188,23 @@ impl fmt::Debug for Watch {
     }
 }
 
-fn unwatched(why: &str) {
-    tracing::warn!(
-        "changes of files are noticed a minute late, because the kernel gives no watch: {why}; \
-         is fs.inotify.max_user_instances or max_user_watches too small on the node?"
-    );
+/// Why changes are noticed late, of all files or of those in one directory, and what to do about it.
+fn unwatched(dir: Option<&Path>, error: &notify::Error) -> String {
+    let of = dir.map_or_else(|| "of files".to_owned(), |dir| format!("in {}", dir.display()));
+    let (why, fix) = match &error.kind {
+        notify::ErrorKind::Io(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            ("keyferry's uid may not read the directory".to_owned(), "let it, mode 0755 or its group")
+        }
+        _ => (
+            format!("the kernel gives no watch: {error}"),
+            "fs.inotify.max_user_instances or max_user_watches may be too small on the node",
+        ),
+    };
+    format!("changes {of} are noticed up to a minute late, because {why}; {fix}")
+}
+
+fn identity(dir: &Path) -> Option<Identity> {
+    metadata(dir).ok().map(|is| (is.dev(), is.ino()))
 }
 
 fn look(path: &Path) -> Option<Seen> {

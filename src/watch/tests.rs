@@ -138,3 +138,46 @@ fn links_that_lead_in_a_circle_are_given_up_on() {
     assert_eq!(directories(&path.join("a")), BTreeSet::from([path.clone()]));
     assert_eq!(look(&path.join("a")), None);
 }
+
+#[tokio::test]
+async fn a_directory_that_is_swapped_as_a_whole_is_followed_on() {
+    let (_folder, path) = folder();
+    let (dir, file) = (path.join("dir"), path.join("dir/file"));
+    fs::create_dir(&dir).unwrap();
+    fs::write(&file, "1").unwrap();
+    let mut watch = following(&[&file]);
+    for number in 0..3 {
+        let new = path.join(format!("new{number}"));
+        fs::create_dir(&new).unwrap();
+        fs::write(new.join("file"), "2").unwrap();
+        fs::rename(&dir, path.join(format!("old{number}"))).unwrap();
+        fs::rename(new, &dir).unwrap();
+        assert_eq!(noticed(&mut watch).await, BTreeSet::from([file.clone()]));
+        fs::write(&file, "3, in the new directory").unwrap();
+        assert_eq!(noticed(&mut watch).await, BTreeSet::from([file.clone()]));
+    }
+}
+
+#[test]
+fn who_follows_nothing_costs_no_thread_and_no_instance() {
+    let (_folder, path) = folder();
+    let mut watch = Watch::begin();
+    watch.follow(BTreeSet::new());
+    assert!(watch.watcher.is_none());
+    watch.follow(BTreeSet::from([path.join("file")]));
+    assert!(watch.watcher.is_some());
+}
+
+#[test]
+fn what_cannot_be_watched_is_told_by_its_reason() {
+    use notify::ErrorKind;
+    let denied = notify::Error::new(ErrorKind::Io(std::io::ErrorKind::PermissionDenied.into()));
+    let line = unwatched(Some(Path::new("/secret")), &denied);
+    assert!(
+        line.starts_with("changes in /secret are noticed up to a minute late, because keyferry's uid may not"),
+        "{line}"
+    );
+    assert!(!line.contains("inotify"), "{line}");
+    let line = unwatched(Some(Path::new("/dir")), &notify::Error::new(ErrorKind::MaxFilesWatch));
+    assert!(line.contains("max_user_watches"), "{line}");
+}
