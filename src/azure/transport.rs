@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::dns::Resolve;
 use reqwest::{Client, ClientBuilder, NoProxy, Proxy, redirect, retry};
 use rustls::ClientConfig;
+use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::CertificateDer;
@@ -106,5 +107,8 @@ pub(super) fn tls(roots: &Arc<LateRoots>) -> Result<ClientConfig, String> {
         .with_custom_certificate_verifier(verifier)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    // A session that is resumed shows no certificate: it would outlive the trust in the authority that vouched for it. What
+    // it would save is one verification for each host and cycle, no round trip.
+    config.resumption = Resumption::disabled();
     Ok(config)
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
 
 use super::sources::Sources;
+use super::start::Rejected;
 use super::{Ended, start};
 use crate::agent::{Event, Revised};
 use crate::cli::Global;
@@ -20,78 +20,87 @@ pub(super) struct Follower<'a> {
     config: Config,
     /// Where the configuration was read from; none for what is in a variable.
     file: Option<PathBuf>,
-    source: Arc<Sources>,
-    tell: Sender<Event>,
+    /// The files of the templates of the last attempt, be it one that was rejected for want of them.
+    attempted: BTreeSet<PathBuf>,
     watch: Watch,
     global: &'a Global,
     environment: &'a BTreeMap<String, String>,
 }
 
 impl<'a> Follower<'a> {
+    /// Watches what the configuration names, from now on.
     pub(super) fn new(
         config: Config,
         file: Option<PathBuf>,
-        source: Arc<Sources>,
-        tell: Sender<Event>,
         (global, environment): (&'a Global, &'a BTreeMap<String, String>),
     ) -> Self {
-        Self { config, file, source, tell, watch: Watch::begin(), global, environment }
+        let (attempted, watch) = (BTreeSet::new(), Watch::begin());
+        let mut follower = Self { config, file, attempted, watch, global, environment };
+        follower.watch.follow(follower.watched());
+        follower
     }
 
     /// Until a signal says stop, or nobody listens any more.
-    pub(super) async fn follow(mut self, mut signals: Signals) {
-        self.watch.follow(self.watched());
+    pub(super) async fn follow(mut self, mut signals: Signals, source: &Sources, tell: Sender<Event>) {
+        let mut events: Vec<Event> = self.catch_up().into_iter().collect();
         loop {
-            let event = tokio::select! {
+            for event in events {
+                if tell.send(event).await.is_err() {
+                    return;
+                }
+            }
+            events = tokio::select! {
                 signal = signals.next() => match signal {
                     Signal::Stop => {
                         tracing::info!("signal received: stopping");
-                        drop(self.tell.send(Event::Stop).await);
+                        drop(tell.send(Event::Stop).await);
                         return;
                     }
                     Signal::Refresh => {
                         tracing::info!("signal received: reading the configuration again and refreshing");
-                        self.reload().await;
-                        Some(Event::Refresh)
+                        self.reload().into_iter().chain([Event::Refresh]).collect()
                     }
                 },
-                changed = self.watch.changed() => self.look(changed).await,
+                changed = self.watch.changed() => self.look(changed, source),
             };
-            if let Some(event) = event
-                && self.tell.send(event).await.is_err()
-            {
-                return;
-            }
         }
     }
 
     /// The files whose changes count: the token file is none, it is read for every exchange.
     fn watched(&self) -> BTreeSet<PathBuf> {
-        let configuration = self.file.iter().chain(&self.config.template_files).filter(|_| self.config.reload);
         let references = self.config.secrets.values().filter_map(|secret| match &secret.object {
             Object::File(path) => Some(path),
             _ => None,
         });
-        configuration.chain(&self.config.ca_file).chain(references).cloned().collect()
+        self.configuration().chain(&self.config.ca_file).chain(references).cloned().collect()
     }
 
-    async fn look(&mut self, changed: BTreeSet<PathBuf>) -> Option<Event> {
+    /// The files of the configuration, if their edits are followed.
+    fn configuration(&self) -> impl Iterator<Item = &PathBuf> {
+        let files = self.file.iter().chain(&self.config.template_files).chain(&self.attempted);
+        files.filter(|_| self.config.reload)
+    }
+
+    /// What was edited between the reading at the start and the first look.
+    fn catch_up(&mut self) -> Option<Event> {
+        if self.config.reload { self.reload() } else { None }
+    }
+
+    fn look(&mut self, changed: BTreeSet<PathBuf>, source: &Sources) -> Vec<Event> {
         if self.config.ca_file.as_ref().is_some_and(|file| changed.contains(file)) {
-            self.trust();
+            self.trust(source);
         }
-        let mut configuration = self.file.iter().chain(&self.config.template_files);
-        if self.config.reload && configuration.any(|file| changed.contains(file)) {
-            self.reload().await;
-        }
-        let objects: Vec<Object> = changed.into_iter().map(Object::File).collect();
-        (!objects.is_empty()).then_some(Event::Changed(objects))
+        let is_edited = self.configuration().any(|file| changed.contains(file));
+        let revised = if is_edited { self.reload() } else { None };
+        let objects = Event::Changed(changed.into_iter().map(Object::File).collect());
+        revised.into_iter().chain([objects]).collect()
     }
 
-    fn trust(&self) {
+    fn trust(&self, source: &Sources) {
         match start::authorities(&self.config) {
             Ok(authorities) => {
                 tracing::info!("tls.caFile has changed: {} of its authorities are trusted", authorities.len());
-                self.source.azure.trust(authorities);
+                source.azure.trust(authorities);
             }
             Err(Ended { lines, .. }) => {
                 let why = lines.join("; ");
@@ -101,10 +110,10 @@ impl<'a> Follower<'a> {
     }
 
     /// Goes on with what the configuration says now, as far as that can be had without a restart.
-    async fn reload(&mut self) {
-        let new = match start::configuration(self.global, self.environment) {
-            Ok((new, _)) => new,
-            Err(Ended { lines, .. }) => return rejected(&lines),
+    fn reload(&mut self) -> Option<Event> {
+        let new = match self.read() {
+            Ok(new) => new,
+            Err(Rejected { ended, .. }) => return rejected(&ended.lines),
         };
         let Live { config, waiting } = match self.config.live(new) {
             Ok(live) => live,
@@ -115,18 +124,41 @@ impl<'a> Follower<'a> {
             tracing::warn!("changes of '{waiting}' in the configuration have no effect until keyferry is restarted");
         }
         if config == self.config {
-            return;
+            return None;
         }
         let revised = Revised { plan: plan(&config), settle: config.refresh.settle, stale: config.stale };
         self.config = config;
         self.watch.follow(self.watched());
-        drop(self.tell.send(Event::Revised(Box::new(revised))).await);
+        Some(Event::Revised(Box::new(revised)))
+    }
+
+    /// Reads the configuration; and once more where its templates are in files that nobody has watched: an edit between the
+    /// reading and the first look would be lost.
+    fn read(&mut self) -> Result<Config, Rejected> {
+        let new = self.attempt();
+        let before = self.watched();
+        self.attempted = match &new {
+            Ok(new) => new.template_files.clone(),
+            Err(rejected) => rejected.template_files.clone(),
+        };
+        let watched = self.watched();
+        let is_more = !watched.is_subset(&before);
+        self.watch.follow(watched);
+        if is_more { self.attempt() } else { new }
+    }
+
+    fn attempt(&self) -> Result<Config, Rejected> {
+        start::configuration(self.global, self.environment).map(|(config, _)| config)
     }
 }
 
-fn rejected(lines: &[String]) {
+fn rejected(lines: &[String]) -> Option<Event> {
     for line in lines {
         tracing::error!("{line}");
     }
     tracing::error!("the configuration has changed and cannot be used: the one before goes on");
+    None
 }
+
+#[cfg(test)]
+mod tests;

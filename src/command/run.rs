@@ -15,6 +15,8 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     let (config, file) = start::configuration(global, environment)?;
     start::tell_identities(&config);
     start::tell_unpublished(&config);
+    // What is read from here on is watched before.
+    let follower = Follower::new(config.clone(), file, (global, environment));
     let (agent, source) = start::agent(&config, environment)?;
     tracing::info!(
         secrets = config.secrets.len(),
@@ -23,8 +25,7 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
         env!("CARGO_PKG_VERSION")
     );
     let (tell, events) = mpsc::channel(1);
-    let follower = Follower::new(config, file, source, tell, (global, environment));
-    tokio::join!(agent.run(events), follower.follow(signals));
+    tokio::join!(agent.run(events), follower.follow(signals, &source, tell));
     tracing::info!("stopped");
     Ok(())
 }

@@ -40,6 +40,26 @@ pub(super) struct Written {
     file: Option<PathBuf>,
 }
 
+/// Why a configuration cannot be used, and the files of its templates, as far as they are known: whoever goes on with
+/// another one may wait for them to be mended.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) ended: Ended,
+    pub(super) template_files: BTreeSet<PathBuf>,
+}
+
+impl From<Ended> for Rejected {
+    fn from(ended: Ended) -> Self {
+        Self { ended, template_files: BTreeSet::new() }
+    }
+}
+
+impl From<Rejected> for Ended {
+    fn from(rejected: Rejected) -> Self {
+        rejected.ended
+    }
+}
+
 /// Finds the configuration: one of `--config`, `KEYFERRY_CONFIG_YAML`, the default file.
 pub(super) fn written(global: &Global, environment: &Environment) -> Result<Option<Written>, Ended> {
     let wrong = |line: String| Err(Ended::new(Exit::Config, line));
@@ -62,7 +82,9 @@ fn read(path: &Path) -> Result<Written, Ended> {
         Ended::new(Exit::Config, format!("{}: the configuration cannot be read: {reason}", path.display()))
     };
     let text = text_of(path).map_err(wrong)?;
-    Ok(Written { name: path.display().to_string(), text, file: Some(path.to_owned()) })
+    // Edits of it are looked for in the directories above it.
+    let file = std::path::absolute(path).ok();
+    Ok(Written { name: path.display().to_string(), text, file })
 }
 
 /// The text of the configuration, or of one of its templates.
@@ -73,27 +95,27 @@ fn text_of(path: &Path) -> Result<String, String> {
 }
 
 /// Reads and checks the configuration; without one there is nothing to do. With it comes where it was read from.
-pub(super) fn configuration(global: &Global, environment: &Environment) -> Result<(Config, Option<PathBuf>), Ended> {
+pub(super) fn configuration(global: &Global, environment: &Environment) -> Result<(Config, Option<PathBuf>), Rejected> {
     let Some(written) = written(global, environment)? else {
         let line =
             format!("there is no configuration: give --config FILE, put its text into {TEXT}, or write {DEFAULT_FILE}");
-        return Err(Ended::new(Exit::Config, line));
+        return Err(Ended::new(Exit::Config, line).into());
     };
     Ok((meant(&written, global, environment)?, written.file))
 }
 
 /// The configuration as meant, or all its problems.
-pub(super) fn meant(written: &Written, global: &Global, environment: &Environment) -> Result<Config, Ended> {
+pub(super) fn meant(written: &Written, global: &Global, environment: &Environment) -> Result<Config, Rejected> {
     let allow_custom_cloud = match environment.get(ALLOW_CUSTOM_CLOUD).map(String::as_str) {
         None | Some("" | "0") => global.allow_custom_cloud,
         Some("1") => true,
-        Some(_) => return Err(Ended::new(Exit::Config, format!("{ALLOW_CUSTOM_CLOUD} is 1 or 0"))),
+        Some(_) => return Err(Ended::new(Exit::Config, format!("{ALLOW_CUSTOM_CLOUD} is 1 or 0")).into()),
     };
     let (name, text) = (written.name.clone(), written.text.clone());
     let settings = Settings { name, text, environment, allow_custom_cloud, read: text_of };
-    config::load(&settings).map_err(|problems| Ended {
-        exit: Exit::Config,
-        lines: problems.to_string().lines().map(str::to_owned).collect(),
+    config::load(&settings).map_err(|problems| {
+        let lines = problems.to_string().lines().map(str::to_owned).collect();
+        Rejected { ended: Ended { exit: Exit::Config, lines }, template_files: problems.template_files }
     })
 }
 

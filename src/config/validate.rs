@@ -13,7 +13,7 @@ mod secrets;
 mod templates;
 mod vaults;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +53,8 @@ pub struct Problems {
     pub name: String,
     /// The problems.
     pub list: Vec<Problem>,
+    /// The files that templates were to be read from, as far as the text could be read: one of them may be what is wrong.
+    pub template_files: BTreeSet<PathBuf>,
 }
 
 impl fmt::Display for Problems {
@@ -77,7 +79,10 @@ pub fn load(settings: &Settings<'_>) -> Result<Config, Problems> {
     problems.dedup();
     match config {
         Some(config) if problems.is_empty() => Ok(config),
-        _ => Err(Problems { name: settings.name.clone(), list: problems }),
+        config => {
+            let template_files = config.map(|config| config.template_files).unwrap_or_default();
+            Err(Problems { name: settings.name.clone(), list: problems, template_files })
+        }
     }
 }
 
@@ -166,7 +171,7 @@ impl Checker<'_> {
                 .templates
                 .iter()
                 .flatten()
-                .filter_map(|template| template.source.as_ref())
+                .filter_map(|template| template.source.as_ref().filter(|source| absolute(source).is_ok()))
                 .map(PathBuf::from)
                 .collect(),
         };

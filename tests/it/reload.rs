@@ -250,3 +250,30 @@ fn a_new_name_of_a_connection_that_was_read_has_its_value_at_once() {
     running.signal(Signal::HUP);
     until_holds(&world.out().join("two"), "k2");
 }
+
+#[test]
+fn a_configuration_that_is_named_by_a_relative_path_is_followed() {
+    let world = world();
+    let with = |secrets: &str| format!("reloadConfig: true\n{}", config(&world, secrets));
+    fs::write(file(&world), with(A)).unwrap();
+    let mut command = binary(&["run", "--config", "keyferry.yaml"]);
+    let running = Running::start(command.envs(world.environment()).current_dir(world.root.path()));
+    running.wait_for("published generation 1", 1);
+    replace(&world, &with(&format!("{A}, {B}")));
+    // Sooner than the look that comes by itself.
+    assert!(eventually(SOON / 2, || (world.read("b")? == "b1").then_some(())).is_some(), "{:#?}", running.lines());
+}
+
+#[test]
+fn an_authority_that_is_removed_is_trusted_no_longer() {
+    let world = world();
+    let ca = world.root.path().join("ca.pem");
+    // Longer than a connection is kept: each look needs a new one.
+    let config = config(&world, A).replace("interval: 1h", "interval: 7s");
+    let running = run(&world, &config);
+    let own = CertificateParams::default().self_signed(&KeyPair::generate().unwrap()).unwrap().pem();
+    fs::write(&ca, own).unwrap();
+    running.wait_for("tls.caFile has changed: 1 of its authorities are trusted", 1);
+    running.wait_for("from an authority that is not trusted here", 1);
+    assert_eq!(world.read("a").as_deref(), Some("a1"), "the last good value stays");
+}
