@@ -122,9 +122,10 @@ fn what_a_template_may_do_is_bounded() {
     // What a loop could nest deeper and deeper.
     let nested = "{% set n = namespace(x=1) %}{% for i in range(99999) %}{% set n.x = [n.x] %}{% endfor %}";
     assert!(Template::parse("t".to_owned(), nested.to_owned(), Escape::None, &holds).is_err());
-    let recursive = "{% for x in [1] recursive %}{{ loop([1]) }}{% endfor %}";
-    let message = "/t.j2:1: an operation, filter or test cannot work with these values";
-    assert_eq!(rendered(recursive, Escape::None, &values), Err(message.to_owned()));
+    // It could nest as deep as it recurses, many levels at once.
+    let recursive = "{% for x in [1] recursive %}{{ loop([[[1]]]) }}{% endfor %}";
+    let wrong = Template::parse("t".to_owned(), recursive.to_owned(), Escape::None, &holds).unwrap_err();
+    assert_eq!(wrong[0].message, "a loop cannot be recursive here: leave the word out");
 }
 
 #[test]

@@ -148,6 +148,23 @@ fn what_is_nested_without_end_is_refused() {
         let wrong = parse(nested(20_000)).unwrap_err();
         assert_eq!(wrong.len(), 1, "{link}: {wrong:?}");
     }
+    // A value that grows from statement to statement: as deep as it goes, it is made and dropped without harm.
+    for (begin, link, end) in [
+        ("{% set x = [] %}", "{% set x = [x] %}", ""),
+        ("{% set x = [] %}", "{% set x = {1: x} %}", ""),
+        ("{% set x = [] %}", "{% set x = (x, 1) %}", ""),
+        ("{% set x = [1] %}", "{% set x = x | batch(1) %}", ""),
+        ("{% set x = [] %}", "{% for x in [[[x]]] %}{% for x in [[[x]]] %}", "{% endfor %}{% endfor %}"),
+        ("{% set x = [] %}", "{% with x = [[[[[[[[x]]]]]]]] %}", "{% endwith %}"),
+    ] {
+        let grown = |times| format!("{begin}{}{}", link.repeat(times), end.repeat(times));
+        let parse = |text| Template::parse("t".to_owned(), text, Escape::None, &holds);
+        let template = (1..1000).rev().find_map(|times| parse(grown(times)).ok()).unwrap();
+        template.render(&values([("a", "1")])).unwrap();
+        assert_eq!(parse(grown(20_000)).unwrap_err().len(), 1, "{link}");
+    }
+    let set = Template::parse("t".to_owned(), "{% set x = secrets.a %}".repeat(20_000), Escape::None, &holds);
+    assert!(set.is_ok(), "what wraps nothing does not grow");
     let wide = "{{ secrets.a }}{% if secrets.a %}x{% endif %}".repeat(20_000);
     assert!(Template::parse("t".to_owned(), wide, Escape::None, &holds).is_ok(), "wide is not deep");
 }
