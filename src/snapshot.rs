@@ -224,8 +224,9 @@ pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> M
     if changed.is_empty() && same_layout {
         return Merged::Unchanged;
     }
-    let is_revoked = |name: &SecretName| matches!(holdings.held.get(name), Some(Held::Revoked(_)));
-    next.rendered = rendered::all(&next, previous, &changed, &is_revoked);
+    let is_revoked = |name: &&SecretName| matches!(holdings.held.get(*name), Some(Held::Revoked(_)));
+    let revoked = plan.names.keys().filter(is_revoked).cloned().collect();
+    next.rendered = rendered::all(&next, previous, (&changed, &revoked));
     Merged::Advanced { next: Arc::new(next), changed }
 }
 

@@ -71,7 +71,7 @@ pub struct NameStatus {
     /// When its present value is to be made anew, if it is a token: before that nobody asks for it.
     pub renew_at: Option<UnixTime>,
     /// Whether its present source has given a value, to this run or to an earlier one.
-    pub gave: bool,
+    pub given: Given,
     /// When the present value stops being good, if its source says so.
     pub expires: Option<UnixTime>,
     /// When it will be asked for next.
@@ -103,6 +103,15 @@ pub enum Origin {
     Fetched,
     /// Fetched from the standby, because there was no value and the source was unavailable.
     Standby,
+}
+
+/// Whether a source has ever given a value: only then refusing it takes something away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// Not to anybody's knowledge.
+    NotYet,
+    /// Once at least.
+    Before,
 }
 
 /// What is known of one sink.
@@ -138,7 +147,7 @@ impl NameStatus {
             version: None,
             checked: None,
             renew_at: None,
-            gave: false,
+            given: Given::NotYet,
             expires: None,
             next: None,
             failure: None,
@@ -190,9 +199,9 @@ impl Status {
             let fresh = NameStatus::new(wanted);
             let status = match before.remove(name) {
                 Some(known) if changed.contains(name) => {
-                    let gave = known.gave && known.reference == fresh.reference;
+                    let given = if known.reference == fresh.reference { known.given } else { Given::NotYet };
                     let NameStatus { origin, version, checked, renew_at, expires, stale, .. } = known;
-                    NameStatus { origin, version, checked, renew_at, gave, expires, stale, ..fresh }
+                    NameStatus { origin, version, checked, renew_at, given, expires, stale, ..fresh }
                 }
                 Some(known) => NameStatus { reference: fresh.reference, required: fresh.required, ..known },
                 None => fresh,

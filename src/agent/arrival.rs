@@ -13,7 +13,7 @@ use crate::ports::{Answer, Fetched, Need, Source};
 use crate::reference::{Object, SecretName};
 use crate::schedule::Ticket;
 use crate::secret::Version;
-use crate::status::{NameStatus, Origin};
+use crate::status::{Given, NameStatus, Origin};
 
 /// Access that was taken away stays away for so long before anybody believes it: roles take minutes to propagate, and
 /// a secret that is being replaced is missing for moments.
@@ -97,7 +97,7 @@ impl<S: Source> Agent<S> {
             status.checked = Some(now.wall);
             status.renew_at = fetched.renew_at.map(|at| now.wall_at(at));
             status.expires = fetched.expires;
-            (status.gave, status.refused, status.revoked) = (true, None, false);
+            (status.given, status.refused, status.revoked) = (Given::Before, None, false);
         });
         Ok(())
     }
@@ -196,7 +196,7 @@ impl<S: Source> Agent<S> {
     fn refused(&mut self, name: &SecretName, failure: &Failure, now: Moment) {
         let is_refusal = matches!(failure.kind, Kind::Denied | Kind::Missing | Kind::Disabled);
         let Some(status) = self.status.names.get_mut(name) else { return };
-        if failure.blame != Blame::Object || !is_refusal || !status.gave {
+        if failure.blame != Blame::Object || !is_refusal || status.given == Given::NotYet {
             return;
         }
         let since = *status.refused.get_or_insert(now.tick);

@@ -10,7 +10,7 @@ use crate::moment::{Moment, later};
 use crate::plan::Content;
 use crate::ports::{Published, SinkError, Source};
 use crate::snapshot::{Merged, Snapshot, merge};
-use crate::status::{Origin, View};
+use crate::status::{Given, Origin, View};
 
 /// A look at everything costs time for every name; between two of them at least this passes while objects come in.
 const SHOWN_EVERY: Duration = Duration::from_millis(100);
@@ -93,7 +93,7 @@ impl<S: Source> Agent<S> {
                 && let Some(status) = self.status.names.get_mut(secret)
                 && status.origin == Origin::None
             {
-                (status.origin, status.gave) = (Origin::Adopted, true);
+                (status.origin, status.given) = (Origin::Adopted, Given::Before);
             }
         }
     }

@@ -45,8 +45,7 @@ impl Made {
 pub(super) fn all(
     next: &Snapshot,
     previous: Option<&Snapshot>,
-    changed: &BTreeSet<SecretName>,
-    is_revoked: &dyn Fn(&SecretName) -> bool,
+    (changed, revoked): (&BTreeSet<SecretName>, &BTreeSet<SecretName>),
 ) -> BTreeMap<PathBuf, Rendered> {
     let mut all = BTreeMap::new();
     for (dir, layout) in &*next.layouts {
@@ -56,7 +55,7 @@ pub(super) fn all(
             let is_same = matches!(before, Some(Content::Rendered { recipe: before, .. }) if before == recipe);
             let path = dir.join(path);
             let last = previous.and_then(|previous| previous.rendered.get(&path));
-            all.insert(path, one(recipe, next, previous, (changed, is_revoked), (last, is_same)));
+            all.insert(path, one(recipe, next, previous, (changed, revoked), (last, is_same)));
         }
     }
     all
@@ -66,7 +65,7 @@ fn one(
     recipe: &Recipe,
     next: &Snapshot,
     previous: Option<&Snapshot>,
-    (changed, is_revoked): (&BTreeSet<SecretName>, &dyn Fn(&SecretName) -> bool),
+    (changed, revoked): (&BTreeSet<SecretName>, &BTreeSet<SecretName>),
     (last, is_same): (Option<&Rendered>, bool),
 ) -> Rendered {
     let secrets = recipe.secrets();
@@ -74,7 +73,7 @@ fn one(
     let is_uncut = |name: &SecretName, part| next.secrets.get(name).is_some_and(|value| value.part(part).is_none());
     if recipe.uses().into_iter().any(|(name, part)| next.unknown.contains(name) || is_uncut(name, part)) {
         // What an earlier run, or an earlier recipe, made of a value that was taken away on the user's word goes with it.
-        let made = if secrets.iter().any(|name| is_revoked(name)) { Made::Nothing } else { Made::AsItIs };
+        let made = if secrets.iter().any(|name| revoked.contains(*name)) { Made::Nothing } else { Made::AsItIs };
         return Rendered { made, failure: None };
     }
     let was_unknown = |name: &SecretName| previous.is_some_and(|previous| previous.unknown.contains(name));

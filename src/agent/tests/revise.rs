@@ -184,7 +184,7 @@ async fn a_name_that_comes_from_elsewhere_now_is_not_stale_at_once() {
     let stage = stage_of_two(vec![Step::Gives("1")], vec![down], OnRevoked::Keep);
     sleep(STALE.after * 3).await;
     stage.tell.send(moved(&stage, "a.a", "a.other")).await.unwrap();
-    sleep(STALE.after - INTERVAL * 2).await;
+    sleep(STALE.after.saturating_sub(INTERVAL * 2)).await;
     assert_eq!((stage.values(), stage.lines_with("stale")), (vec!["1".to_owned()], 0));
     sleep(INTERVAL * 4).await;
     assert_eq!(stage.lines_with("stale: no answer has confirmed"), 1);
@@ -254,4 +254,18 @@ async fn what_is_published_is_told_of_by_the_layout_it_was_published_in() {
     sleep(SETTLE + seconds(1.0)).await;
     assert_eq!(stage.values(), ["1", "b"]);
     assert_eq!(heard.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_wants_everything_fresh_during_a_reading_has_it_read_once_more() {
+    let slow = || takes(seconds(5.0), Step::Looks("1"));
+    let stage = Stage::begin(vec![one("a.a", [Step::Looks("1"), slow(), slow(), Step::Looks("1")])], 0);
+    sleep(seconds(1.0)).await;
+    for _ in 0..2 {
+        stage.tell.send(Event::Refresh).await.unwrap();
+        sleep(seconds(1.0)).await;
+    }
+    sleep(INTERVAL * 2).await;
+    assert_eq!(stage.read("a.a"), 3);
+    assert!(stage.asked("a.a") > 3);
 }
