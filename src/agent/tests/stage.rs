@@ -85,7 +85,9 @@ impl Source for Script {
         };
         loop {
             let value = match step {
+                Step::Looks(_) if need == Need::News => return Ok(Answer::Unchanged),
                 Step::Gives(value)
+                | Step::Looks(value)
                 | Step::GivesExpired(value)
                 | Step::GivesToken(value, _)
                 | Step::GivesChanged(value, _)
@@ -94,8 +96,6 @@ impl Source for Script {
                     assert_eq!(need, Need::News, "the value itself is needed");
                     return Ok(Answer::Unchanged);
                 }
-                Step::Looks(_) if need == Need::News => return Ok(Answer::Unchanged),
-                Step::Looks(value) => value,
                 Step::Fails(failure) => return Err(failure),
                 Step::Takes(duration, next) => {
                     sleep(duration).await;
