@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use keyferry_emulator::{Assertion, DEFAULT_CLIENT, Fault, Misbehaviour, Permission, Refusal, Settings};
+use keyferry_emulator::{Assertion, DEFAULT_CLIENT, Fault, Misbehaviour, Operation, Permission, Refusal, Settings};
 use rustix::process::Signal;
 
 use crate::harness::{Running, World, at_once, end, eventually, root_or_skip, until_holds};
@@ -250,7 +250,9 @@ fn nothing_is_said_by_run_or_seen_of_it() {
     for (misbehaviour, told) in
         [(Misbehaviour::CutBody, "cut-off"), (Misbehaviour::Throttle { retry_after: None }, "Throttled")]
     {
-        world.emulator.fault(Fault::vault(misbehaviour).with_bearer(true).times(2));
+        // Lists that fail are told of at another level.
+        let fault = Fault::vault(misbehaviour).of_operation(Operation::Get);
+        world.emulator.fault(fault.with_bearer(true).times(2));
         running.signal(Signal::HUP);
         running.wait_for(told, 1);
     }
