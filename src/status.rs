@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::config::Stale;
 use crate::failure::Failure;
@@ -159,6 +159,13 @@ impl NameStatus {
         }
     }
 
+    /// Whether there is a value that nobody has confirmed for long, in a run that began then.
+    pub fn is_stale(&self, stale: Stale, began: UnixTime, now: UnixTime) -> bool {
+        // A token is good until it is made anew, and nobody asks before that.
+        let confirmed = self.renew_at.max(self.checked).unwrap_or(began);
+        self.has_value() && now.since(confirmed) >= stale.after
+    }
+
     /// Whether there is a value.
     pub fn has_value(&self) -> bool {
         matches!(self.origin, Origin::Adopted | Origin::Fetched | Origin::Standby)
@@ -181,14 +188,6 @@ impl Status {
             began,
             stale,
         }
-    }
-
-    /// For how long nobody has confirmed the value of a name; none if that is not long, or there is no value.
-    pub fn stale_for(&self, status: &NameStatus, now: UnixTime) -> Option<Duration> {
-        // A token is good until it is made anew, and nobody asks before that.
-        let confirmed = status.renew_at.max(status.checked).unwrap_or(self.began);
-        let unconfirmed = now.since(confirmed);
-        (status.has_value() && unconfirmed >= self.stale.after).then_some(unconfirmed)
     }
 
     /// There is another plan. What is known of names stays, but of those that come from elsewhere now nothing but the
@@ -242,7 +241,7 @@ impl View {
             return Readiness::Waiting(status.lacking().map(|(name, _)| name.clone()).collect());
         }
         let is_stale = |(_, name): &(&SecretName, &NameStatus)| {
-            status.stale.fail_readiness && name.required && status.stale_for(name, now).is_some()
+            status.stale.fail_readiness && name.required && name.is_stale(status.stale, status.began, now)
         };
         let stale: Vec<_> = status.names.iter().filter(is_stale).map(|(name, _)| name.clone()).collect();
         if stale.is_empty() { Readiness::Ready } else { Readiness::Stale(stale) }

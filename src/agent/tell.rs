@@ -12,7 +12,7 @@ use crate::ports::{Change, Fetched, Hint, HookError, Published, SinkError, Sourc
 use crate::reference::{Gate, Object, SecretName};
 use crate::schedule::GateChange;
 use crate::snapshot::{Made, Snapshot};
-use crate::status::{HookStatus, SinkStatus};
+use crate::status::{HookStatus, SinkStatus, Status};
 
 impl<S: Source> Agent<S> {
     /// A name's attempt failed: said once, until it is another failure. What a whole host or identity is to blame for
@@ -99,19 +99,16 @@ impl<S: Source> Agent<S> {
     /// Names whose values have not been confirmed for long, or are again: said once for all of one look. Nothing wakes up
     /// for it: where nothing happens nothing can become stale, and what fails is tried again.
     pub(super) fn tell_stale(&mut self, now: UnixTime) {
-        let looked =
-            self.status.names.iter().map(|(name, status)| (name.clone(), self.status.stale_for(status, now).is_some()));
-        let looked: Vec<(SecretName, bool)> = looked.collect();
+        let Status { names, stale: limit, began, .. } = &mut self.status;
         let (mut stale, mut fresh) = (Vec::new(), Vec::new());
-        for (name, is_stale) in &looked {
-            let Some(status) = self.status.names.get_mut(name) else { continue };
-            if std::mem::replace(&mut status.stale, *is_stale) != *is_stale {
-                if *is_stale { stale.push(name.as_str()) } else { fresh.push(name.as_str()) }
+        for (name, status) in names {
+            let is_stale = status.is_stale(*limit, *began, now);
+            if std::mem::replace(&mut status.stale, is_stale) != is_stale {
+                if is_stale { stale.push(name.as_str()) } else { fresh.push(name.as_str()) }
             }
         }
-        let after = humantime::format_duration(self.status.stale.after);
         if !stale.is_empty() {
-            let count = stale.len();
+            let (count, after) = (stale.len(), humantime::format_duration(limit.after));
             tracing::warn!(
                 secrets = count,
                 "stale: no answer has confirmed the values of {} for {after}; they stay",

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -7,7 +9,8 @@ const WORKSPACE: &str = "/subscriptions/33333333-3333-3333-3333-333333333333/res
                          Microsoft.MachineLearningServices/workspaces/ws";
 const CUSTOM: &str = "authorityHost: https://login.rig.example, vaultSuffix: vault.rig.example";
 
-fn config(text: &str) -> Config {
+/// As in a pod with workload identity; whatever file a template is in, it holds one secret.
+pub(super) fn config(text: &str) -> Config {
     let environment = BTreeMap::from(
         [
             ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),
@@ -17,8 +20,8 @@ fn config(text: &str) -> Config {
         .map(|(name, value)| (name.to_owned(), value.to_owned())),
     );
     let (name, text) = ("test".to_owned(), text.to_owned());
-    load(&Settings { name, text, environment: &environment, allow_custom_cloud: true, read: |_| Err(String::new()) })
-        .unwrap()
+    let read = |_: &Path| Ok("{{ secrets['a'] }}".to_owned());
+    load(&Settings { name, text, environment: &environment, allow_custom_cloud: true, read }).unwrap()
 }
 
 fn object(config: &Config, text: &str) -> Result<Object, String> {

@@ -1,23 +1,10 @@
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::config::{OnRevoked, Settings, load};
-
-fn config(text: &str) -> Config {
-    let environment = BTreeMap::from(
-        [
-            ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),
-            ("AZURE_TENANT_ID", "22222222-2222-2222-2222-222222222222"),
-            ("AZURE_FEDERATED_TOKEN_FILE", "/token"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
-    let (name, text) = ("test".to_owned(), text.to_owned());
-    let read = |_: &Path| Ok("{{ secrets['a'] }}".to_owned());
-    load(&Settings { name, text, environment: &environment, allow_custom_cloud: true, read }).unwrap()
-}
+use crate::config::OnRevoked;
+use crate::config::tests::config;
 
 const OLD: &str = "vaults: {main: {url: https://contoso.vault.azure.net}}\nsecrets: {a: keyvault:main/secrets/a}\n\
                    files: {dir: /run/x}\n";
