@@ -33,6 +33,7 @@ pub mod files;
 pub mod local;
 pub mod logs;
 pub mod process;
+pub mod serve;
 pub mod watch;
 
 pub mod agent;

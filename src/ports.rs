@@ -134,6 +134,12 @@ impl fmt::Display for SinkError {
 
 impl std::error::Error for SinkError {}
 
+/// Whether the loop turns, for whoever asks from outside.
+pub trait Pulse: Send + Sync + 'static {
+    /// Answers within seconds.
+    fn beats(&self) -> impl Future<Output = bool> + Send;
+}
+
 /// Whom to tell that secrets have changed, once readers can see it.
 pub trait Hook: Send + Sync + 'static {
     /// What messages call it: how, and whom.

@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep_until;
 
@@ -44,6 +44,8 @@ pub enum Event {
     Refresh,
     /// These are not what they were, if anybody asks for them.
     Changed(Vec<Object>),
+    /// Somebody wants to know whether the loop turns.
+    Pulse(oneshot::Sender<()>),
     /// Go on with another plan.
     Revised(Box<Revised>),
     /// Finish what is being published, and end.
@@ -208,6 +210,8 @@ impl<S: Source> Agent<S> {
                 event = events.recv() => match event {
                     Some(Event::Refresh) => self.schedule.refresh_now((self.clock)().tick),
                     Some(Event::Changed(objects)) => self.changed(&objects),
+                    // Whoever asked may have gone.
+                    Some(Event::Pulse(answer)) => drop(answer.send(())),
                     Some(Event::Revised(revised)) => self.revise(*revised),
                     Some(Event::Stop) | None => break,
                 },

@@ -1,5 +1,6 @@
 //! The commands: each joins the loop and the edges in its own way. The only place that names concrete edges.
 
+mod admin;
 mod follow;
 mod get;
 mod init;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::follow::Follower;
-use super::{Ended, start};
+use super::{Ended, admin, start};
 use crate::cli::Global;
 use crate::exit::Exit;
 use crate::process::Signals;
@@ -18,6 +18,7 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     // What is read from here on is watched before.
     let follower = Follower::new(config.clone(), file, (global, environment));
     let (agent, source) = start::agent(&config, environment)?;
+    let listener = admin::open(&config).await?;
     tracing::info!(
         secrets = config.secrets.len(),
         directories = config.files.len(),
@@ -25,7 +26,13 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
         env!("CARGO_PKG_VERSION")
     );
     let (tell, events) = mpsc::channel(1);
-    tokio::join!(agent.run(events), follower.follow(signals, &source, tell));
+    let (stop, stopped) = watch::channel(());
+    let answering = admin::serve(listener, tell.clone(), agent.view(), stopped);
+    let turning = async {
+        agent.run(events).await;
+        drop(stop);
+    };
+    tokio::join!(turning, follower.follow(signals, &source, tell), answering);
     tracing::info!("stopped");
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! `raw` is the configuration as written, `node` remembers where in the file everything stands, `validate` turns one
 //! into the other and finds every problem at once, `cloud` knows Azure's clouds and decides what is a vault's host.
 
+pub mod admin;
 pub mod cloud;
 mod collisions;
 mod de;
@@ -23,6 +24,7 @@ use crate::extract::Cut;
 use crate::reference::{IdentityName, Object, Reference, SecretName, VaultHost, VaultName, Workspace};
 use crate::render::{Recipe, Variables};
 use crate::secret::Part;
+use admin::Admin;
 use cloud::Cloud;
 use hooks::OnChange;
 
@@ -64,6 +66,8 @@ pub struct Config {
     pub on_revoked: OnRevoked,
     /// What is done when secrets change.
     pub on_change: Vec<OnChange>,
+    /// Where probes and metrics are answered, if they are.
+    pub admin: Option<Admin>,
     /// Whether edits of the file are followed without a signal, and of those that templates were read from.
     pub reload: bool,
     /// The files that templates were read from.

@@ -1,5 +1,6 @@
 //! The configuration as written: every key that may stand in the file, nothing checked yet.
 
+mod admin;
 mod hooks;
 mod identity;
 
@@ -10,6 +11,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
+pub(super) use admin::RawAdmin;
 pub(super) use hooks::{RawHook, RawSignal};
 pub(super) use identity::{RawAzureCli, RawClientCertificate, RawClientSecret, RawIdentity, RawManaged, RawWorkload};
 
@@ -31,6 +33,7 @@ pub(super) struct Raw {
     pub(super) stale: RawStale,
     pub(super) on_revoked: Option<RawOnRevoked>,
     pub(super) on_change: Option<Vec<RawHook>>,
+    pub(super) admin: Option<RawAdmin>,
     pub(super) reload_config: Option<bool>,
 }
 

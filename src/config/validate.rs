@@ -3,6 +3,7 @@
 //! Pure: the text, the environment and what reads templates' files are arguments. What was cut out as wrong is not
 //! complained of a second time.
 
+mod admin;
 mod cloud;
 mod detect;
 mod env;
@@ -166,6 +167,7 @@ impl Checker<'_> {
                 Some(RawOnRevoked::Remove) => OnRevoked::Remove,
             },
             on_change: Vec::new(),
+            admin: self.admin(raw),
             reload: raw.reload_config.unwrap_or_default(),
             template_files: raw
                 .templates

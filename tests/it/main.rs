@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod admin;
 mod certificates;
 mod cold_start;
 mod commands;

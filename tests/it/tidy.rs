@@ -26,7 +26,7 @@ const FLOORS: [&[&str]; 5] = [
         "status",
         "survey",
     ],
-    &["azure", "clock", "files", "local", "logs", "process", "watch"],
+    &["azure", "clock", "files", "local", "logs", "process", "serve", "watch"],
     &["agent"],
     &["cli", "command", "exit", "lib", "main"],
 ];

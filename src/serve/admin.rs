@@ -1,0 +1,128 @@
+//! Probes and metrics: `/livez`, `/readyz`, `/metrics`, and nothing else. No answer names a secret or a vault, unless the
+//! configuration wants secrets' names in metrics.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hyper::body::{Body as _, Incoming};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::watch;
+
+use super::listen::{Answers, Listener};
+use crate::moment::Clock;
+use crate::ports::Pulse;
+use crate::status::{Readiness, View};
+
+/// Whoever probes or scrapes needs no more connections at once.
+const MOST_CONNECTIONS: usize = 64;
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+/// Answers probes and scrapes.
+pub struct Admin<P> {
+    /// Whether the loop turns.
+    pub pulse: P,
+    /// What is known.
+    pub view: watch::Receiver<View>,
+    /// What tells the time.
+    pub clock: Clock,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Live,
+    Ready,
+}
+
+/// What is said of it.
+struct Said {
+    status: StatusCode,
+    kind: &'static str,
+    text: String,
+}
+
+impl Said {
+    fn plain(status: StatusCode, text: impl fmt::Display) -> Self {
+        Self { status, kind: PLAIN, text: format!("{text}\n") }
+    }
+}
+
+impl<P: Pulse> Admin<P> {
+    /// Answers at a port, until nobody holds the other end of `stopped`.
+    pub async fn serve(self, listener: Listener, stopped: watch::Receiver<()>) {
+        listener.serve(Arc::new(self), MOST_CONNECTIONS, stopped).await;
+    }
+
+    async fn say(&self, route: Route) -> Said {
+        match route {
+            Route::Live if self.pulse.beats().await => Said::plain(StatusCode::OK, "alive"),
+            Route::Live => Said::plain(StatusCode::SERVICE_UNAVAILABLE, "the loop does not turn: restart keyferry"),
+            Route::Ready => readiness(&self.view.borrow(), &self.clock),
+        }
+    }
+}
+
+impl<P: Pulse> Answers for Admin<P> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<String> {
+        let (said, allow) = match route(&request) {
+            Ok(route) => (self.say(route).await, false),
+            Err(said) => {
+                let allow = said.status == StatusCode::METHOD_NOT_ALLOWED;
+                (said, allow)
+            }
+        };
+        let mut response = Response::new(said.text);
+        *response.status_mut() = said.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(said.kind));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if allow {
+            headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        if !request.body().is_end_stream() {
+            // What follows is no request: nobody looks for one in it.
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+fn route<B: hyper::body::Body>(request: &Request<B>) -> Result<Route, Said> {
+    if request.uri().authority().is_some() {
+        return Err(Said::plain(StatusCode::BAD_REQUEST, "this is no proxy: ask for a path alone"));
+    }
+    let route = match request.uri().path() {
+        "/livez" => Route::Live,
+        "/readyz" => Route::Ready,
+        _ => return Err(Said::plain(StatusCode::NOT_FOUND, "not found: here are /livez and /readyz")),
+    };
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Err(Said::plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered"));
+    }
+    if !request.body().is_end_stream() {
+        return Err(Said::plain(StatusCode::BAD_REQUEST, "a request here has no body"));
+    }
+    Ok(route)
+}
+
+fn readiness(view: &View, clock: &Clock) -> Said {
+    let not = |reason: String| Said::plain(StatusCode::SERVICE_UNAVAILABLE, format_args!("not ready: {reason}"));
+    let of =
+        |names: usize| if names == 1 { "1 required secret".to_owned() } else { format!("{names} required secrets") };
+    match view.readiness(clock().wall) {
+        Readiness::Ready => Said::plain(StatusCode::OK, "ready"),
+        Readiness::Waiting(names) if names.is_empty() => not("what was fetched has yet to be published".to_owned()),
+        Readiness::Waiting(names) => not(format!("no value yet of {}; the log says why", of(names.len()))),
+        Readiness::Stale(names) => not(format!("no answer confirms {} any more; the log says why", of(names.len()))),
+    }
+}
+
+impl<P> fmt::Debug for Admin<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Admin").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
