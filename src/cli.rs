@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::logs::Format;
@@ -80,4 +80,28 @@ pub enum Command {
         #[arg(long)]
         show: bool,
     },
+    /// Write the variables of the configuration's 'env' to standard output, with their values. An outage is waited out for
+    /// 30 seconds
+    Env {
+        /// How they are written: for the dotenv libraries, for eval in a shell, as one object, for Kubernetes' fileKeyRef
+        #[arg(short, long, value_name = "FORMAT", default_value = "dotenv")]
+        output: EnvFormat,
+        /// Write them even to a terminal, or to a container's log (standard output of PID 1)
+        #[arg(long)]
+        show: bool,
+    },
+}
+
+/// How variables are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "lower")]
+pub enum EnvFormat {
+    /// NAME='value', as dotenv libraries read it
+    Dotenv,
+    /// export NAME='value'
+    Sh,
+    /// One object
+    Json,
+    /// NAME='value', as Kubernetes reads it
+    Envfile,
 }

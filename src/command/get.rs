@@ -1,24 +1,22 @@
 //! `keyferry get`: one value to standard output.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::pin::pin;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout as within;
 
-use super::{Ended, init, start};
+use super::{Ended, init, start, stdout};
 use crate::agent::Event;
 use crate::cli::Global;
-use crate::exit::Exit;
 use crate::failure::Kind;
 use crate::process;
 use crate::secret::Part;
 use crate::status::View;
 
 /// A person waits: an outage is waited out no longer than this.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn get(
     global: &Global,
@@ -26,14 +24,7 @@ pub(super) async fn get(
     show: bool,
     environment: &BTreeMap<String, String>,
 ) -> Result<(), Ended> {
-    let terminal = process::stdout_is_terminal();
-    if !show && (terminal || process::is_first_process()) {
-        let whose = if terminal { "a terminal" } else { "the container's log" };
-        return Err(Ended::new(
-            Exit::Usage,
-            format!("standard output is {whose}: to write the secret there, add --show"),
-        ));
-    }
+    stdout::may_be_written(show, "secret")?;
     let config = start::single(global, what, environment)?;
     let (agent, _) = start::agent(&config, environment)?;
     let (view, mut followed) = (agent.view(), agent.view());
@@ -50,21 +41,13 @@ pub(super) async fn get(
     let Some(value) = secrets.find_map(|secret| secret.part(Part::Value).or_else(|| secret.part(Part::Bundle))) else {
         return Err(init::why(&view, &config));
     };
-    let mut stdout = std::io::stdout().lock();
-    let newline: &[u8] = if terminal { b"\n" } else { b"" };
-    stdout
-        .write_all(value.expose())
-        .and_then(|()| stdout.write_all(newline))
-        .and_then(|()| stdout.flush())
-        .map_err(|error| Ended::new(Exit::CannotWrite, format!("standard output cannot be written: {error}")))
+    let newline: &[u8] = if process::stdout_is_terminal() { b"\n" } else { b"" };
+    stdout::write(&[value.expose(), newline])
 }
 
-/// Whether the value is there, or its failure is none that mends in a moment.
-fn is_decided(view: &View) -> bool {
+/// Whether everything is there, or has been heard of and something fails in a way that does not mend in a moment.
+pub(super) fn is_decided(view: &View) -> bool {
     let passes = |kind| matches!(kind, Kind::Outage | Kind::Throttled);
-    view.is_fresh()
-        || view
-            .status
-            .unfetched()
-            .any(|(_, status)| status.failure.as_ref().is_some_and(|failure| !passes(failure.kind)))
+    let mut failures = view.status.unfetched().filter_map(|(_, status)| status.failure.as_ref());
+    view.is_fresh() || view.is_published() && failures.any(|failure| !passes(failure.kind))
 }

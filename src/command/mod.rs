@@ -1,12 +1,14 @@
 //! The commands: each joins the loop and the edges in its own way. The only place that names concrete edges.
 
 mod admin;
+mod env;
 mod follow;
 mod get;
 mod init;
 mod run;
 mod sources;
 mod start;
+mod stdout;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +47,7 @@ pub fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<(), E
         match cli.command {
             Command::Init { timeout } => init::init(&cli.global, timeout, environment).await,
             Command::Run => run::run(&cli.global, environment).await,
+            Command::Env { output, show } => env::env(&cli.global, output, show, environment).await,
             Command::Get { what, show } => get::get(&cli.global, &what, show, environment).await,
         }
     });

@@ -2,6 +2,7 @@
 
 mod env_files;
 mod reading;
+mod syntaxes;
 
 use proptest::prelude::*;
 

@@ -14,6 +14,7 @@ mod configs;
 mod connections;
 mod docs;
 mod door;
+mod env;
 mod failures;
 mod files;
 mod fleet;
