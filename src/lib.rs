@@ -16,6 +16,7 @@ pub mod certificate;
 pub mod config;
 pub mod extract;
 pub mod failure;
+pub mod metrics;
 pub mod plan;
 pub mod ports;
 pub mod public_key;

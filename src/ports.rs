@@ -145,6 +145,9 @@ pub trait Hook: Send + Sync + 'static {
     /// What messages call it: how, and whom.
     fn name(&self) -> &str;
 
+    /// How it tells, in a word for a label: `signal`, `http`.
+    fn kind(&self) -> &'static str;
+
     /// Tells of a change, once: no retry of its own. It ends within seconds, whatever the other side does.
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>>;
 }

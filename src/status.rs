@@ -68,6 +68,8 @@ pub struct NameStatus {
     pub version: Option<Version>,
     /// When it was last asked for with success.
     pub checked: Option<UnixTime>,
+    /// When this run first got its present value; none for one of an earlier run.
+    pub changed: Option<UnixTime>,
     /// When its present value is to be made anew, if it is a token: before that nobody asks for it.
     pub renew_at: Option<UnixTime>,
     /// Whether its present source has given a value, to this run or to an earlier one.
@@ -132,6 +134,8 @@ pub struct SinkStatus {
 pub struct HookStatus {
     /// What messages call it.
     pub name: String,
+    /// How it tells.
+    pub kind: &'static str,
     /// Which of the agent's snapshots it was last told of with success; none before the first change.
     pub told: Option<crate::snapshot::Generation>,
     /// The last attempt's failure; none after a success.
@@ -146,6 +150,7 @@ impl NameStatus {
             origin: Origin::None,
             version: None,
             checked: None,
+            changed: None,
             renew_at: None,
             given: Given::NotYet,
             expires: None,
@@ -177,13 +182,13 @@ impl Status {
     pub fn new(
         plan: &Plan,
         sinks: impl Iterator<Item = String>,
-        hooks: impl Iterator<Item = String>,
+        hooks: impl Iterator<Item = (String, &'static str)>,
         (began, stale): (UnixTime, Stale),
     ) -> Self {
         Self {
             names: plan.names.iter().map(|(name, wanted)| (name.clone(), NameStatus::new(wanted))).collect(),
             sinks: sinks.map(|sink| (sink, SinkStatus::default())).collect(),
-            hooks: hooks.map(|name| HookStatus { name, told: None, failure: None }).collect(),
+            hooks: hooks.map(|(name, kind)| HookStatus { name, kind, told: None, failure: None }).collect(),
             ready: false,
             began,
             stale,
@@ -192,15 +197,15 @@ impl Status {
 
     /// There is another plan. What is known of names stays, but of those that come from elsewhere now nothing but the
     /// value that they still have, and when that was confirmed.
-    pub fn replan(&mut self, plan: &Plan, changed: &BTreeSet<SecretName>) {
+    pub fn replan(&mut self, plan: &Plan, moved: &BTreeSet<SecretName>) {
         let mut before = std::mem::take(&mut self.names);
         let name = |(name, wanted): (&SecretName, &Wanted)| {
             let fresh = NameStatus::new(wanted);
             let status = match before.remove(name) {
-                Some(known) if changed.contains(name) => {
+                Some(known) if moved.contains(name) => {
                     let given = if known.reference == fresh.reference { known.given } else { Given::NotYet };
-                    let NameStatus { origin, version, checked, renew_at, expires, stale, .. } = known;
-                    NameStatus { origin, version, checked, renew_at, given, expires, stale, ..fresh }
+                    let NameStatus { origin, version, checked, changed, renew_at, expires, stale, .. } = known;
+                    NameStatus { origin, version, checked, changed, renew_at, given, expires, stale, ..fresh }
                 }
                 Some(known) => NameStatus { reference: fresh.reference, required: fresh.required, ..known },
                 None => fresh,

@@ -8,6 +8,7 @@ use tokio::task::JoinError;
 use super::{Agent, Outcome};
 use crate::config::OnRevoked;
 use crate::failure::{Blame, Code, Failure, Kind};
+use crate::metrics::{Asked, Brought};
 use crate::moment::Moment;
 use crate::ports::{Answer, Fetched, Need, Source};
 use crate::reference::{Object, SecretName};
@@ -31,16 +32,25 @@ impl<S: Source> Agent<S> {
         // A fetch that panicked has ended the process in the panic hook; one that was cancelled asks for nothing.
         let Ok(outcome) = done else { return };
         self.news = true;
+        let now = (self.clock)();
         match outcome {
-            Outcome::Object(ticket, Ok(Answer::Fetched(fetched))) => self.came(&ticket, &fetched),
-            Outcome::Object(ticket, Ok(Answer::Unchanged)) => self.is_unchanged(&ticket),
-            Outcome::Object(ticket, Err(failure)) => self.did_not_come(&ticket, &failure),
-            Outcome::List(ticket, result) => self.was_surveyed(&ticket, &result),
+            Outcome::Object(ticket, began, result) => {
+                let brought = match result {
+                    Ok(Answer::Fetched(fetched)) => self.came(&ticket, &fetched, now),
+                    Ok(Answer::Unchanged) => self.is_unchanged(&ticket, now),
+                    Err(failure) => self.did_not_come(&ticket, &failure, now),
+                };
+                let took = now.tick.saturating_duration_since(began);
+                self.metrics.fetched(Asked::Object(ticket.object()), brought, took);
+            }
+            Outcome::List(ticket, began, result) => {
+                let brought = self.was_surveyed(&ticket, &result, now);
+                self.metrics.fetched(Asked::List, brought, now.tick.saturating_duration_since(began));
+            }
         }
     }
 
-    fn came(&mut self, ticket: &Ticket, fetched: &Fetched) {
-        let now = (self.clock)();
+    fn came(&mut self, ticket: &Ticket, fetched: &Fetched, now: Moment) -> Brought {
         let mut unusable = None;
         for name in self.names_of(ticket) {
             match self.take(&name, fetched, Origin::Fetched, now) {
@@ -60,6 +70,7 @@ impl<S: Source> Agent<S> {
                 self.tell_standby(&name);
             }
         }
+        let brought = unusable.as_ref().map_or(Brought::Value, |failure| Brought::Trouble(failure.kind));
         let changes = match (unusable, fetched.renew_at) {
             (Some(failure), _) => self.schedule.failed(ticket, &failure, now),
             (None, _) if self.plan.standbys.contains(ticket.object()) => self.schedule.stood_by(ticket, now),
@@ -67,6 +78,7 @@ impl<S: Source> Agent<S> {
             (None, None) => self.schedule.came(ticket, (fetched.expires, fetched.stamp), now),
         };
         self.tell_gates(changes);
+        brought
     }
 
     /// Cuts what came for a name, and holds it; what cannot be used replaces nothing.
@@ -82,7 +94,8 @@ impl<S: Source> Agent<S> {
         };
         let before = self.holdings.edition(name);
         self.moved |= self.holdings.hold(name, secret);
-        if before > 0 && self.holdings.edition(name) != before {
+        let is_new = self.holdings.edition(name) != before;
+        if before > 0 && is_new {
             self.changed_just_now(name, fetched.age, now);
         }
         let version = match &fetched.secret.version {
@@ -95,6 +108,8 @@ impl<S: Source> Agent<S> {
             status.origin = origin;
             status.version = Some(version);
             status.checked = Some(now.wall);
+            // What was taken away and is given back has been there for no longer.
+            status.changed = status.changed.filter(|_| !is_new).or(Some(now.wall));
             status.renew_at = fetched.renew_at.map(|at| now.wall_at(at));
             status.expires = fetched.expires;
             (status.given, status.refused, status.revoked) = (Given::Before, None, false);
@@ -103,13 +118,13 @@ impl<S: Source> Agent<S> {
     }
 
     /// What was fetched last is what there is; what was wrong with its content still is.
-    fn is_unchanged(&mut self, ticket: &Ticket) {
-        let now = (self.clock)();
+    fn is_unchanged(&mut self, ticket: &Ticket, now: Moment) -> Brought {
         let changes = match self.stays(ticket.object(), now) {
             None => self.schedule.succeeded(ticket, None, now),
             Some(failure) => self.schedule.failed(ticket, &failure, now),
         };
         self.tell_gates(changes);
+        Brought::Unchanged
     }
 
     /// The object is what it was: so are those of its names that have something of it. To the others, which a reload has
@@ -133,8 +148,7 @@ impl<S: Source> Agent<S> {
         unusable
     }
 
-    fn did_not_come(&mut self, ticket: &Ticket, failure: &Failure) {
-        let now = (self.clock)();
+    fn did_not_come(&mut self, ticket: &Ticket, failure: &Failure, now: Moment) -> Brought {
         let not_there = failure.blame == Blame::Object && matches!(failure.kind, Kind::Missing | Kind::Disabled);
         let mut expected = not_there;
         for name in self.names_of(ticket) {
@@ -169,6 +183,7 @@ impl<S: Source> Agent<S> {
             self.schedule.rest(ticket.object());
         }
         self.tell_gates(changes);
+        Brought::Trouble(failure.kind)
     }
 
     /// For worse, this time: unless a standby is asked now, which may know better.
@@ -205,7 +220,8 @@ impl<S: Source> Agent<S> {
         }
         status.revoked = true;
         if self.on_revoked == OnRevoked::Remove {
-            (status.origin, status.version, status.expires) = (Origin::None, None, None);
+            (status.origin, status.version) = (Origin::None, None);
+            (status.expires, status.changed) = (None, None);
             self.moved |= self.holdings.revoke(name);
         }
         self.tell_revoked(name, failure);

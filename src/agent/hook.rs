@@ -43,6 +43,7 @@ impl<S: Source> Agent<S> {
             Err(_) => self.pending.failed(number, now.tick),
         }
         let Some(status) = self.status.hooks.get_mut(number) else { return };
+        self.metrics.told(status.kind, result.is_ok());
         super::tell::told(status, &change, &result);
         match result {
             Ok(()) => (status.told, status.failure) = (Some(change.generation), None),

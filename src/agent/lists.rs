@@ -3,14 +3,20 @@
 
 use super::Agent;
 use crate::failure::{Blame, Failure, Kind};
+use crate::metrics::Brought;
+use crate::moment::Moment;
 use crate::ports::Source;
 use crate::reference::Shelf;
 use crate::schedule::SurveyTicket;
 use crate::survey::{End, Survey};
 
 impl<S: Source> Agent<S> {
-    pub(super) fn was_surveyed(&mut self, ticket: &SurveyTicket, result: &Result<Survey, Failure>) {
-        let now = (self.clock)();
+    pub(super) fn was_surveyed(
+        &mut self,
+        ticket: &SurveyTicket,
+        result: &Result<Survey, Failure>,
+        now: Moment,
+    ) -> Brought {
         let surveyed = self.schedule.surveyed(ticket, result, now);
         for object in &surveyed.unchanged {
             // Whatever was wrong with its content would have kept it from being proven.
@@ -43,6 +49,10 @@ impl<S: Source> Agent<S> {
             );
         }
         self.tell_gates(surveyed.changes);
+        match result {
+            Ok(Survey { end: End::Broken(failure), .. }) | Err(failure) => Brought::Trouble(failure.kind),
+            Ok(_) => Brought::Value,
+        }
     }
 }
 

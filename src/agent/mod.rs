@@ -23,6 +23,7 @@ use tokio::time::sleep_until;
 
 use crate::config::{Identity, OnRevoked, Stale};
 use crate::failure::Failure;
+use crate::metrics::Metrics;
 use crate::moment::{Clock, Moment};
 use crate::plan::Plan;
 use crate::ports::{Answer, Hook, Sink, Source};
@@ -74,6 +75,8 @@ pub struct Parts<S> {
     pub seed: u64,
     /// What tells the time.
     pub clock: Clock,
+    /// Where it counts what it does.
+    pub metrics: Metrics,
 }
 
 /// The loop's state.
@@ -97,6 +100,7 @@ pub struct Agent<S> {
     /// What the hooks have yet to be told.
     pending: Hooks,
     clock: Clock,
+    metrics: Metrics,
     view: watch::Sender<View>,
     /// Holdings moved since the last merge.
     moved: bool,
@@ -110,21 +114,21 @@ pub struct Agent<S> {
     shown: Instant,
 }
 
-/// What was under way and has ended.
+/// What was under way and has ended, and when it began.
 enum Outcome {
-    Object(Ticket, Result<Answer, Failure>),
-    List(SurveyTicket, Result<Survey, Failure>),
+    Object(Ticket, Instant, Result<Answer, Failure>),
+    List(SurveyTicket, Instant, Result<Survey, Failure>),
 }
 
 impl<S: Source> Agent<S> {
     /// Ready to run; everything is due at once.
     pub fn new(parts: Parts<S>) -> Self {
-        let Parts { plan, identities, settle, stale, on_revoked, source, sinks, hooks, seed, clock } = parts;
+        let Parts { plan, identities, settle, stale, on_revoked, source, sinks, hooks, seed, clock, metrics } = parts;
         let (names, standby_for) = readers(&plan);
         let status = Status::new(
             &plan,
             sinks.iter().map(|sink| sink.name().to_owned()),
-            hooks.iter().map(|hook| hook.name().to_owned()),
+            hooks.iter().map(|hook| (hook.name().to_owned(), hook.kind())),
             (clock().wall, stale),
         );
         let holds = sinks.iter().map(|sink| plan.shown_in(Path::new(sink.name())));
@@ -154,6 +158,7 @@ impl<S: Source> Agent<S> {
             hooks,
             pending,
             clock,
+            metrics,
             view,
         }
     }
@@ -174,14 +179,14 @@ impl<S: Source> Agent<S> {
                 let source = Arc::clone(&self.source);
                 under_way.spawn(async move {
                     let result = source.survey(ticket.shelf(), ticket.wanted(), ticket.most_pages()).await;
-                    Outcome::List(ticket, result)
+                    Outcome::List(ticket, now.tick, result)
                 });
             }
             for ticket in self.schedule.take_due(now.tick) {
                 let (source, need) = (Arc::clone(&self.source), self.need(&ticket));
                 under_way.spawn(async move {
                     let result = source.fetch(ticket.object(), need).await;
-                    Outcome::Object(ticket, result)
+                    Outcome::Object(ticket, now.tick, result)
                 });
             }
             self.lose_patience(now.tick);

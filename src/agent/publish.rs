@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Agent;
 use super::hook::differing;
+use crate::metrics::Shown;
 use crate::moment::{Moment, later};
 use crate::plan::Content;
 use crate::ports::{Published, SinkError, Source};
@@ -55,11 +56,13 @@ impl<S: Source> Agent<S> {
             match result {
                 Ok(published) => {
                     self.rollout.succeeded(number);
+                    self.metrics.published(kind_of(&published));
                     self.pending.shown(number, snapshot.generation, &differing(&snapshot, &name, &published));
                     self.shown(&name, &published, &snapshot);
                 }
                 Err(error) => {
                     self.rollout.failed(number, now.tick);
+                    self.metrics.published(Shown::Failed);
                     self.not_shown(&name, error);
                 }
             }
@@ -125,4 +128,11 @@ impl<S: Source> Agent<S> {
         self.status.ready |= is_whole;
         self.view.send_replace(View { snapshot: self.snapshot.clone(), status: Arc::new(self.status.clone()) });
     }
+}
+
+/// A look at what is there already is a publish as well, and changes nothing.
+fn kind_of(published: &Published) -> Shown {
+    let Published { changed, removed, repaired, .. } = published;
+    let nothing = changed.is_empty() && removed.is_empty() && repaired.is_empty();
+    if nothing { Shown::Unchanged } else { Shown::Changed }
 }

@@ -3,6 +3,7 @@
 
 mod hooks;
 mod lists;
+mod metrics;
 mod policy;
 mod revise;
 mod scenarios;

@@ -26,7 +26,7 @@ pub(super) async fn get(
 ) -> Result<(), Ended> {
     stdout::may_be_written(show, "secret")?;
     let config = start::single(global, what, environment)?;
-    let (agent, _) = start::agent(&config, environment)?;
+    let (agent, _) = start::agent(&config, environment, &start::metrics()?)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let mut running = pin!(agent.run(events));

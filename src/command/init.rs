@@ -28,7 +28,7 @@ pub(super) async fn init(
     config.on_change.clear();
     start::tell_identities(&config);
     start::tell_unpublished(&config);
-    let (agent, _) = start::agent(&config, environment)?;
+    let (agent, _) = start::agent(&config, environment, &start::metrics()?)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let timeout = timeout.unwrap_or(config.startup_timeout);

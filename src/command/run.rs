@@ -17,7 +17,8 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     start::tell_unpublished(&config);
     // What is read from here on is watched before.
     let follower = Follower::new(config.clone(), file, (global, environment));
-    let (agent, source) = start::agent(&config, environment)?;
+    let metrics = start::metrics()?;
+    let (agent, source) = start::agent(&config, environment, &metrics)?;
     let listener = admin::open(&config).await?;
     tracing::info!(
         secrets = config.secrets.len(),

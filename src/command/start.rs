@@ -19,6 +19,7 @@ use crate::config::{self, Config, DEFAULT_IDENTITY, Directory, Identity, SecretC
 use crate::exit::Exit;
 use crate::extract::Cut;
 use crate::files::FilesSink;
+use crate::metrics::Metrics;
 use crate::plan::plan;
 use crate::ports::{Hook, Sink};
 use crate::reference::{Gate, IdentityName, Reference, SecretName};
@@ -121,7 +122,11 @@ pub(super) fn meant(written: &Written, global: &Global, environment: &Environmen
 
 /// Builds the edges of a configuration and the loop over them. Directories are tried here: where nothing can be
 /// published, nothing needs to be fetched.
-pub(super) fn agent(config: &Config, environment: &Environment) -> Result<(Agent<Sources>, Arc<Sources>), Ended> {
+pub(super) fn agent(
+    config: &Config,
+    environment: &Environment,
+    metrics: &Metrics,
+) -> Result<(Agent<Sources>, Arc<Sources>), Ended> {
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     for directory in &config.files {
         let mut sink = FilesSink::new(directory);
@@ -156,8 +161,15 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<(Agent
         hooks: hooks(config),
         seed: seed(environment),
         clock,
+        metrics: metrics.clone(),
     });
     Ok((agent, source))
+}
+
+/// The one handle of a run, into which everybody counts.
+pub(super) fn metrics() -> Result<Metrics, Ended> {
+    let none = || Ended::new(Exit::Bug, "the kernel gives no random bytes".to_owned());
+    process::salt().map(Metrics::new).ok_or_else(none)
 }
 
 fn hooks(config: &Config) -> Vec<Arc<dyn Hook>> {

@@ -79,6 +79,10 @@ impl Hook for PostHook {
         &self.name
     }
 
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
         Box::pin(async move {
             let told = timeout(PATIENCE, self.post(&change)).await;

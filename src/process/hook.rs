@@ -56,6 +56,10 @@ impl Hook for SignalHook {
         &self.name
     }
 
+    fn kind(&self) -> &'static str {
+        "signal"
+    }
+
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
         let target = Arc::clone(&self.target);
         Box::pin(async move {

@@ -3,9 +3,18 @@
 
 use std::path::Path;
 
+use rustix::rand::GetRandomFlags;
+
 /// The machine's or pod's name.
 pub fn node_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Random bytes, from the kernel; none where it gives none.
+pub fn salt() -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let filled = rustix::rand::getrandom(&mut bytes, GetRandomFlags::empty());
+    (filled == Ok(bytes.len())).then_some(bytes)
 }
 
 /// Whether standard output is a terminal.

@@ -15,6 +15,7 @@ const FLOORS: [&[&str]; 5] = [
         "config",
         "extract",
         "failure",
+        "metrics",
         "plan",
         "ports",
         "public_key",

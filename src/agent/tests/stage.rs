@@ -212,6 +212,10 @@ impl Hook for Ear {
         "the ear"
     }
 
+    fn kind(&self) -> &'static str {
+        "http"
+    }
+
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
         self.heard.lock().unwrap().push((self.begun.elapsed(), (*change).clone()));
         let turn = self.turns.lock().unwrap().pop_front();
@@ -267,6 +271,7 @@ pub(super) struct Stage {
     pub(super) tell: mpsc::Sender<Event>,
     pub(super) task: JoinHandle<()>,
     pub(super) lines: Lines,
+    pub(super) metrics: Metrics,
     _logging: tracing::subscriber::DefaultGuard,
 }
 
@@ -344,6 +349,7 @@ impl Stage {
             let tick = tokio::time::Instant::now().into_std();
             Moment { tick, wall: wall(begun.elapsed()) }
         });
+        let metrics = Metrics::new([7; 16]);
         let agent = Agent::new(Parts {
             plan: plan.clone(),
             identities: BTreeMap::new(),
@@ -355,11 +361,26 @@ impl Stage {
             hooks,
             seed: 1,
             clock,
+            metrics: metrics.clone(),
         });
         let (tell, events) = mpsc::channel(1);
         let view = agent.view();
         let task = tokio::spawn(agent.run(events));
-        Self { begun, plan, source, shown, attempts, failing, looks, view, tell, task, lines, _logging: logging }
+        Self {
+            begun,
+            plan,
+            source,
+            shown,
+            attempts,
+            failing,
+            looks,
+            view,
+            tell,
+            task,
+            lines,
+            metrics,
+            _logging: logging,
+        }
     }
 
     pub(super) fn shown(&self) -> Vec<(Duration, BTreeMap<String, String>)> {
@@ -389,6 +410,13 @@ impl Stage {
 
     pub(super) fn listed(&self) -> usize {
         self.source.listed.load(Ordering::SeqCst)
+    }
+
+    /// The line of a series; none while it has not been counted.
+    pub(super) fn series(&self, begin: &str) -> Option<String> {
+        let now = wall(self.begun.elapsed());
+        let text = self.metrics.exposition(&self.view.borrow(), true, now).unwrap();
+        text.lines().find_map(|line| line.strip_prefix(begin)).map(|value| value.trim().to_owned())
     }
 
     pub(super) fn lines_with(&self, piece: &str) -> usize {
