@@ -11,16 +11,18 @@ use azure_core::Error;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
 use azure_core::http::request::Body;
-use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
+use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request, Url};
 use reqwest::header::DATE;
-use reqwest::{Client, Response, StatusCode, Version};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Version};
 use rustls::CertificateError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use super::resolve::{Unresolved, is_local};
-use super::transport::{CONNECT, IDLE};
+use super::transport::{CONNECT, IDLE, Settings};
+use crate::config::cloud::Cloud;
 use crate::failure::{Blame, Code, Failure, Kind};
+use crate::metrics::{Metrics, Service};
 
 /// The most connections to a host that speaks only HTTP/1.1.
 const MOST_HTTP1_CONNECTIONS: usize = 32;
@@ -34,8 +36,17 @@ const LONGEST_BODY: usize = 4 << 20;
 pub(super) struct Door {
     client: Client,
     proxied: bool,
+    services: Services,
+    metrics: Metrics,
     hosts: Mutex<HashMap<String, Host>>,
     http1: Mutex<HashMap<String, Arc<Semaphore>>>,
+}
+
+/// Which service a request goes to, by the origin of its URL: what is neither of these is a vault.
+#[derive(Debug)]
+struct Services {
+    authority: Option<String>,
+    resource_manager: Option<String>,
 }
 
 #[derive(Debug)]
@@ -55,9 +66,10 @@ enum Pass {
 }
 
 impl Door {
-    /// `proxied` tells whether there is a proxy, for everything but loopback.
-    pub(super) fn new(client: Client, proxied: bool) -> Self {
-        Self { client, proxied, hosts: Mutex::default(), http1: Mutex::default() }
+    pub(super) fn new(client: Client, settings: &Settings, cloud: &Cloud) -> Self {
+        let metrics = settings.metrics.clone();
+        let (hosts, http1) = (Mutex::default(), Mutex::default());
+        Self { client, proxied: settings.proxy.is_some(), services: Services::of(cloud), metrics, hosts, http1 }
     }
 
     async fn enter(&self, host: &str) -> Result<Pass, Failure> {
@@ -170,7 +182,8 @@ impl Door {
             outgoing = outgoing.body(bytes.clone());
         }
         let proxied = self.proxied && !request.url().host_str().is_some_and(is_local);
-        outgoing.send().await.map_err(|error| {
+        let service = self.services.service(request.url());
+        send_counted(outgoing, &self.metrics, service).await.map_err(|error| {
             let failure = classify(&error);
             let detail = failure.detail.clone().unwrap_or_default();
             // Who NO_PROXY exempts is the client's to know.
@@ -179,6 +192,28 @@ impl Door {
             if proxied && error.is_connect() { failure.because(format!("{detail}; {through}")) } else { failure }
         })
     }
+}
+
+impl Services {
+    fn of(cloud: &Cloud) -> Self {
+        let at = |written: &String| Url::parse(written).ok().map(|url| origin(&url));
+        Self { authority: at(&cloud.authority), resource_manager: cloud.resource_manager.as_ref().and_then(at) }
+    }
+
+    fn service(&self, url: &Url) -> Service {
+        let asked = Some(origin(url));
+        if asked == self.authority {
+            Service::Entra
+        } else if asked == self.resource_manager {
+            Service::ResourceManager
+        } else {
+            Service::Vault
+        }
+    }
+}
+
+fn origin(url: &Url) -> String {
+    url.origin().ascii_serialization()
 }
 
 /// Gives the place to the next one.
@@ -248,6 +283,17 @@ fn method(method: Method) -> reqwest::Method {
     }
 }
 
+/// Sends a request: whoever sends one does it here, so that all are counted.
+pub(super) async fn send_counted(
+    request: RequestBuilder,
+    metrics: &Metrics,
+    service: Service,
+) -> Result<Response, reqwest::Error> {
+    let answer = request.send().await;
+    metrics.requested(service, answer.as_ref().ok().map(|answer| answer.status().as_u16()));
+    answer
+}
+
 /// What went wrong below HTTP. The error's own text is not kept: it holds the URL.
 pub(super) fn classify(error: &reqwest::Error) -> Failure {
     let (mut code, mut detail) = if error.is_timeout() {
@@ -306,3 +352,6 @@ fn handshake(error: &rustls::Error) -> (&'static str, &'static str) {
     };
     ("certificate", why)
 }
+
+#[cfg(test)]
+mod tests;

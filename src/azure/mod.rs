@@ -64,7 +64,7 @@ impl Azure {
     pub fn new(config: &Config, settings: &Settings, clock: Clock) -> Result<Self, String> {
         let roots = transport::roots(settings.authorities.clone());
         let client = transport::client(settings, &roots)?;
-        let door = Arc::new(door::Door::new(client, settings.proxy.is_some()));
+        let door = Arc::new(door::Door::new(client, settings, &config.cloud));
         let options = ClientOptions {
             retry: RetryOptions::none(),
             transport: Some(Transport::new(door)),

@@ -17,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 
 use super::resolve::Resolver;
 use super::roots::LateRoots;
+use crate::metrics::Metrics;
 use crate::secret::SecretValue;
 
 /// Long enough for a slow answer over a bad line, short enough that an attempt ends in seconds.
@@ -29,7 +30,7 @@ const PING_EVERY: Duration = Duration::from_secs(3);
 const PING_ANSWERED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What the transport is told from outside.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Settings {
     /// Certificate authorities that are trusted besides the system's.
     pub authorities: Vec<CertificateDer<'static>>,
@@ -39,6 +40,8 @@ pub struct Settings {
     pub no_proxy: Option<String>,
     /// The secrets that identities read from variables, by the variable's name.
     pub variables: BTreeMap<&'static str, Arc<SecretValue>>,
+    /// Where requests are counted.
+    pub metrics: Metrics,
 }
 
 /// The authorities that vouch for hosts; whoever shares them follows when they are renewed.

@@ -147,6 +147,7 @@ pub(super) fn agent(
         proxy: one_of(environment, ["HTTPS_PROXY", "https_proxy"]),
         no_proxy: one_of(environment, ["NO_PROXY", "no_proxy"]),
         variables: variables(config, environment),
+        metrics: metrics.clone(),
     };
     let azure = Azure::new(config, &settings, Arc::clone(&clock)).map_err(|line| Ended::new(Exit::Config, line))?;
     let source = Arc::new(Sources { azure });

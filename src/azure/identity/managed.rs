@@ -56,7 +56,8 @@ impl Managed {
             Platform::AzureMl(_) => Some(MSI_SECRET),
         };
         let secret = variable.and_then(|variable| settings.variables.get(variable)).cloned();
-        Ok(Self { platform: managed.platform.clone(), which: managed.which.clone(), secret, client: Nearby::new()? })
+        let client = Nearby::new(&settings.metrics)?;
+        Ok(Self { platform: managed.platform.clone(), which: managed.which.clone(), secret, client })
     }
 
     /// Whether there is an IMDS of Azure's. It is asked without the header that it wants, so that no token is made, and

@@ -32,7 +32,7 @@ pub(super) fn exchange(
     roots: &Arc<LateRoots>,
 ) -> Result<Arc<dyn Exchange>, String> {
     Ok(match identity {
-        Identity::Workload(workload) => Arc::new(workload::Workload::new(workload, cloud, options, roots)?),
+        Identity::Workload(workload) => Arc::new(workload::Workload::new(workload, cloud, options, (settings, roots))?),
         Identity::Managed(managed) => Arc::new(managed::Managed::new(managed, settings)?),
         Identity::ClientSecret(secret) => Arc::new(secret::Secret::new(secret, cloud, options, settings)),
         Identity::ClientCertificate(certificate) => {

@@ -12,17 +12,21 @@ use reqwest::header::HeaderValue;
 use rustls::crypto::aws_lc_rs;
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::azure::door::{causes, classify, collect};
+use crate::azure::door::{causes, classify, collect, send_counted};
 use crate::azure::resolve::addresses_of;
 use crate::azure::transport::of_one_place;
 use crate::config::nearby::is_nearby;
 use crate::failure::{Blame, Code, Failure, Kind};
+use crate::metrics::{Metrics, Service};
 
 #[derive(Debug)]
-pub(super) struct Nearby(Client);
+pub(super) struct Nearby {
+    client: Client,
+    metrics: Metrics,
+}
 
 impl Nearby {
-    pub(super) fn new() -> Result<Self, String> {
+    pub(super) fn new(metrics: &Metrics) -> Result<Self, String> {
         // Only plain HTTP is spoken; the client cannot be built without TLS, so it gets one that trusts nobody.
         let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -30,7 +34,10 @@ impl Nearby {
             .with_root_certificates(RootCertStore::empty())
             .with_no_client_auth();
         let client = of_one_place(tls, Resolver).build();
-        client.map(Self).map_err(|error| format!("the HTTP client cannot be built: {error}"))
+        let metrics = metrics.clone();
+        client
+            .map(|client| Self { client, metrics })
+            .map_err(|error| format!("the HTTP client cannot be built: {error}"))
     }
 
     /// One GET, and its whole answer whatever its status.
@@ -45,7 +52,7 @@ impl Nearby {
         if host.parse::<IpAddr>().is_ok_and(|address| !is_nearby(address)) {
             return Err(public());
         }
-        let mut request = self.0.get(url.as_str()).timeout(within);
+        let mut request = self.client.get(url.as_str()).timeout(within);
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }
@@ -53,7 +60,8 @@ impl Nearby {
             let refused = causes(&error).any(<dyn std::error::Error>::is::<Public>);
             if refused { public() } else { classify(&error).blamed_on(Blame::Identity) }
         };
-        let response = request.send().await.map_err(failure)?;
+        let answer = send_counted(request, &self.metrics, Service::ManagedIdentity).await;
+        let response = answer.map_err(failure)?;
         let response = collect(response).await.map_err(|failure| failure.blamed_on(Blame::Identity))?;
         let unreadable = |_| Failure::new(Blame::Identity, Kind::Outage, Code::new("cut-off"));
         response.try_into_raw_response().await.map_err(unreadable)

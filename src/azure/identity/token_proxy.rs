@@ -17,12 +17,13 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::file::Kept;
-use crate::azure::door::{classify, collect};
+use crate::azure::door::{classify, collect, send_counted};
 use crate::azure::resolve::addresses_of;
 use crate::azure::roots::LateRoots;
 use crate::azure::transport::{self, of_one_place};
 use crate::config::identity::{self, Trust};
 use crate::failure::{Blame, Code, Failure, Kind};
+use crate::metrics::{Metrics, Service};
 use crate::secret::SecretValue;
 
 const HOST: &str = "host";
@@ -34,6 +35,7 @@ pub(super) struct TokenProxy {
     /// TLS by the system's authorities, for a proxy that names none of its own.
     system: Option<ClientConfig>,
     built: Mutex<Option<Built>>,
+    metrics: Metrics,
 }
 
 /// The client, and the authorities that it trusts.
@@ -44,9 +46,9 @@ struct Built {
 }
 
 impl TokenProxy {
-    pub(super) fn new(proxy: &identity::TokenProxy, roots: &Arc<LateRoots>) -> Result<Self, String> {
+    pub(super) fn new(proxy: &identity::TokenProxy, roots: &Arc<LateRoots>, metrics: &Metrics) -> Result<Self, String> {
         let system = if proxy.trust == Trust::System { Some(transport::tls(roots)?) } else { None };
-        Ok(Self { proxy: proxy.clone(), system, built: Mutex::default() })
+        Ok(Self { proxy: proxy.clone(), system, built: Mutex::default(), metrics: metrics.clone() })
     }
 
     /// The client; built anew when its authorities have changed.
@@ -124,7 +126,8 @@ impl TokenProxy {
         if let Body::Bytes(bytes) = request.body() {
             outgoing = outgoing.body(bytes.clone());
         }
-        let response = outgoing.send().await.map_err(|error| unreached(classify(&error)))?;
+        let answer = send_counted(outgoing, &self.metrics, Service::Entra).await;
+        let response = answer.map_err(|error| unreached(classify(&error)))?;
         collect(response).await.map_err(unreached)
     }
 }

@@ -16,6 +16,7 @@ use super::grant;
 use super::token_proxy::TokenProxy;
 use crate::azure::roots::LateRoots;
 use crate::azure::tokens::{Exchange, Token};
+use crate::azure::transport::Settings;
 use crate::config::cloud::Cloud;
 use crate::failure::{Failure, Kind};
 use crate::moment::Clock;
@@ -34,11 +35,11 @@ impl Workload {
         workload: &crate::config::Workload,
         cloud: &Cloud,
         options: &ClientOptions,
-        roots: &Arc<LateRoots>,
+        (settings, roots): (&Settings, &Arc<LateRoots>),
     ) -> Result<Self, String> {
         let mut options = grant::at_authority(options, cloud);
         if let Some(proxy) = &workload.proxy {
-            options.transport = Some(Transport::new(Arc::new(TokenProxy::new(proxy, roots)?)));
+            options.transport = Some(Transport::new(Arc::new(TokenProxy::new(proxy, roots, &settings.metrics)?)));
         }
         let (tenant, client) = (workload.tenant.clone(), workload.client.clone());
         Ok(Self { tenant, client, token_file: workload.token_file.clone(), options })

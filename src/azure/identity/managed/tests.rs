@@ -2,13 +2,20 @@ use azure_core::http::headers::{HeaderName, Headers};
 
 use super::*;
 use crate::config::nearby::Nearby as Address;
+use crate::metrics::Metrics;
 
 const ID: &str = "11111111-1111-1111-1111-111111111111";
 
 fn at(platform: fn(Address) -> Platform, which: Which) -> Managed {
     let platform = platform(Address::parse("http://127.0.0.1:81/x?y=z", "").unwrap());
     let variables = [IDENTITY_HEADER, MSI_SECRET].map(|name| (name, Arc::new(SecretValue::new(b"hunter2".to_vec()))));
-    let settings = Settings { variables: variables.into(), ..Settings::default() };
+    let settings = Settings {
+        authorities: Vec::new(),
+        proxy: None,
+        no_proxy: None,
+        variables: variables.into(),
+        metrics: Metrics::new([0; 16]),
+    };
     Managed::new(&crate::config::identity::Managed { platform, which }, &settings).unwrap()
 }
 

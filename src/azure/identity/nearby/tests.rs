@@ -13,7 +13,7 @@ fn a_name_with_one_public_address_has_none() {
 
 #[tokio::test]
 async fn an_address_in_whatever_spelling_is_not_asked_when_it_is_public() {
-    let nearby = Nearby::new().unwrap();
+    let nearby = Nearby::new(&Metrics::new([0; 16])).unwrap();
     for url in
         ["http://8.8.8.8/", "http://134744072/", "http://0x08080808/", "http://010.8.8.8/", "http://[::ffff:8.8.8.8]/"]
     {

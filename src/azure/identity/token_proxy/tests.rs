@@ -5,6 +5,7 @@ use std::fs;
 use rcgen::{CertificateParams, KeyPair};
 
 use super::*;
+use crate::metrics::Metrics;
 
 fn authority() -> String {
     let key = KeyPair::generate().unwrap();
@@ -15,7 +16,7 @@ fn proxy(path: &str, server_name: Option<&str>, trust: Trust) -> TokenProxy {
     let host = "proxy.example".to_owned();
     let (path, server_name) = (path.to_owned(), server_name.map(str::to_owned));
     let proxy = identity::TokenProxy { host, port: 6443, path, server_name, trust };
-    TokenProxy::new(&proxy, &transport::roots(Vec::new())).unwrap()
+    TokenProxy::new(&proxy, &transport::roots(Vec::new()), &Metrics::new([0; 16])).unwrap()
 }
 
 #[test]
