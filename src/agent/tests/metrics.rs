@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use tokio::time::sleep;
 
-use super::stage::{INTERVAL, SETTLE, Stage, Step, Turn, ear, fails, one, seconds, takes};
+use super::stage::{INTERVAL, SETTLE, STALE, Stage, Step, Turn, ear, fails, object, one, seconds, takes};
 use crate::agent::*;
 use crate::failure::{Blame, Kind};
 
@@ -80,4 +80,31 @@ async fn the_age_of_a_value_begins_anew_with_the_next_one_only() {
     sleep(seconds(10.0)).await;
     refresh(&stage).await;
     assert!(age() < 2.0, "{}", age());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_a_reload_leaves_in_place_grows_older() {
+    let dead = fails(Blame::Object, Kind::Missing, "SecretNotFound");
+    let stage = Stage::begin(vec![one("a.web", [Step::Gives("1")]), one("a.new", [dead])], 0);
+    sleep(seconds(100.0)).await;
+    let mut plan = stage.plan.clone();
+    let (web, new) = (SecretName::parse("a.web").unwrap(), SecretName::parse("a.new").unwrap());
+    let elsewhere = plan.names.remove(&new).unwrap();
+    plan.names.insert(web, elsewhere);
+    plan.objects.remove(&object("a.web"));
+    stage.tell.send(Event::Revised(Box::new(Revised { plan, settle: SETTLE, stale: STALE }))).await.unwrap();
+    sleep(seconds(20.0)).await;
+    assert_eq!(stage.values(), ["1"]);
+    let age: f64 = value(&stage, r#"keyferry_secret_age_seconds{secret="a.web"}"#).parse().unwrap();
+    assert!((119.0..121.0).contains(&age), "{age}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_is_taken_away_has_no_age() {
+    let steps = vec![Step::Gives("1"), fails(Blame::Object, Kind::Denied, "ForbiddenByRbac")];
+    let stage = Stage::with(vec![one("a.web", steps)], 0, |_| {}, OnRevoked::Remove);
+    sleep(INTERVAL * 4).await;
+    assert_eq!(value(&stage, r#"keyferry_secret_revoked{secret="a.web"}"#), "1");
+    assert_eq!(value(&stage, r#"keyferry_secret_origin{secret="a.web",origin="none"}"#), "1");
+    assert_eq!(stage.series("keyferry_secret_age_seconds"), None);
 }
