@@ -10,6 +10,7 @@ use crate::agent::Event;
 use crate::clock;
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::metrics::Metrics;
 use crate::ports::Pulse;
 use crate::serve::{Admin, Listener};
 use crate::status::View;
@@ -28,24 +29,23 @@ impl Pulse for Loop {
     }
 }
 
-/// Opens the port, if the configuration wants one.
-pub(super) async fn open(config: &Config) -> Result<Option<Listener>, Ended> {
+/// Opens the port, if the configuration wants one, and says whether metrics name secrets there.
+pub(super) async fn open(config: &Config) -> Result<Option<(Listener, bool)>, Ended> {
     let Some(admin) = &config.admin else { return Ok(None) };
     let wrong = |reason| Ended::new(Exit::Config, format!("admin.listen {reason}; choose another address or port"));
     let listener = Listener::open(admin.listen).await.map_err(wrong)?;
     let address = listener.address();
-    tracing::info!(%address, "probes are answered at http://{address}: /livez, /readyz");
-    Ok(Some(listener))
+    tracing::info!(%address, "probes are answered at http://{address}: /livez, /readyz, /metrics");
+    Ok(Some((listener, admin.secret_names)))
 }
 
 /// Answers until nobody holds the other end of `stopped`.
 pub(super) async fn serve(
-    listener: Option<Listener>,
-    tell: mpsc::Sender<Event>,
+    (listener, secret_names): (Listener, bool),
+    (tell, metrics): (mpsc::Sender<Event>, Metrics),
     view: watch::Receiver<View>,
     stopped: watch::Receiver<()>,
 ) {
-    let Some(listener) = listener else { return };
-    let admin = Admin { pulse: Loop(tell), view, clock: clock::system() };
+    let admin = Admin { pulse: Loop(tell), metrics, secret_names, view, clock: clock::system() };
     admin.serve(listener, stopped).await;
 }

@@ -30,7 +30,7 @@ pub(super) async fn env(
     config.on_change.clear();
     let used: BTreeSet<SecretName> = config.env.uses().map(|(name, _)| name.clone()).collect();
     config.secrets.retain(|name, _| used.contains(name));
-    let (agent, _) = start::agent(&config, environment)?;
+    let (agent, _) = start::agent(&config, environment, &start::metrics()?)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let mut running = pin!(agent.run(events));

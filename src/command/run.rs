@@ -28,7 +28,12 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     );
     let (tell, events) = mpsc::channel(1);
     let (stop, stopped) = watch::channel(());
-    let answering = admin::serve(listener, tell.clone(), agent.view(), stopped);
+    let (view, asked) = (agent.view(), tell.clone());
+    let answering = async {
+        if let Some(listener) = listener {
+            admin::serve(listener, (asked, metrics), view, stopped).await;
+        }
+    };
     let turning = async {
         agent.run(events).await;
         drop(stop);

@@ -10,6 +10,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
 use super::listen::{Answers, Listener};
+use crate::metrics::Metrics;
 use crate::moment::Clock;
 use crate::ports::Pulse;
 use crate::status::{Readiness, View};
@@ -17,11 +18,17 @@ use crate::status::{Readiness, View};
 /// Whoever probes or scrapes needs no more connections at once.
 const MOST_CONNECTIONS: usize = 64;
 const PLAIN: &str = "text/plain; charset=utf-8";
+/// What Prometheus asks for first, since 2018 (`OpenMetrics` 1.0).
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Answers probes and scrapes.
 pub struct Admin<P> {
     /// Whether the loop turns.
     pub pulse: P,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Whether metrics name secrets.
+    pub secret_names: bool,
     /// What is known.
     pub view: watch::Receiver<View>,
     /// What tells the time.
@@ -33,6 +40,18 @@ pub struct Admin<P> {
 enum Route {
     Live,
     Ready,
+    Metrics,
+}
+
+impl Route {
+    /// What metrics call it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Live => "livez",
+            Self::Ready => "readyz",
+            Self::Metrics => "metrics",
+        }
+    }
 }
 
 /// What is said of it.
@@ -59,25 +78,28 @@ impl<P: Pulse> Admin<P> {
             Route::Live if self.pulse.beats().await => Said::plain(StatusCode::OK, "alive"),
             Route::Live => Said::plain(StatusCode::SERVICE_UNAVAILABLE, "the loop does not turn: restart keyferry"),
             Route::Ready => readiness(&self.view.borrow(), &self.clock),
+            Route::Metrics => {
+                let text = self.metrics.exposition(&self.view.borrow(), self.secret_names, (self.clock)().wall);
+                let failed = |_| Said::plain(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be written");
+                text.map_or_else(failed, |text| Said { status: StatusCode::OK, kind: OPEN_METRICS, text })
+            }
         }
     }
 }
 
 impl<P: Pulse> Answers for Admin<P> {
     async fn answer(&self, request: Request<Incoming>) -> Response<String> {
-        let (said, allow) = match route(&request) {
-            Ok(route) => (self.say(route).await, false),
-            Err(said) => {
-                let allow = said.status == StatusCode::METHOD_NOT_ALLOWED;
-                (said, allow)
-            }
+        let (name, said) = match route(&request) {
+            Ok(route) => (route.name(), self.say(route).await),
+            Err(said) => ("other", said),
         };
+        self.metrics.answered(name, said.status.as_u16());
         let mut response = Response::new(said.text);
         *response.status_mut() = said.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(said.kind));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if allow {
+        if said.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         if !request.body().is_end_stream() {
@@ -95,7 +117,8 @@ fn route<B: hyper::body::Body>(request: &Request<B>) -> Result<Route, Said> {
     let route = match request.uri().path() {
         "/livez" => Route::Live,
         "/readyz" => Route::Ready,
-        _ => return Err(Said::plain(StatusCode::NOT_FOUND, "not found: here are /livez and /readyz")),
+        "/metrics" => Route::Metrics,
+        _ => return Err(Said::plain(StatusCode::NOT_FOUND, "not found: here are /livez, /readyz and /metrics")),
     };
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return Err(Said::plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered"));

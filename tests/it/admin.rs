@@ -175,3 +175,60 @@ fn a_port_alone_is_every_address() {
     assert_eq!(get(SocketAddr::from(([127, 0, 0, 1], port)), "/livez").0, 200);
     assert_eq!(running.stop().0, Some(0));
 }
+
+/// The value of a series, by how its line begins.
+fn value(metrics: &str, series: &str) -> Option<f64> {
+    metrics.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
+}
+
+#[test]
+fn metrics_tell_what_people_page_on_and_name_nothing() {
+    let world = World::new();
+    world.emulator.put_secret("demo", "db", "canary-value");
+    let hook = "onChange: [{http: {url: \"http://127.0.0.1:9/reload\"}}]\nrefresh: {settle: 0s}\n";
+    let running = world.run(&world.config(&format!("{SECRETS}{hook}")));
+    let address = address(&running);
+    running.wait_for("published generation 1", 1);
+    world.emulator.put_secret("demo", "db", "canary-value-2");
+    running.signal(rustix::process::Signal::HUP);
+    running.wait_for("hook failed", 1);
+    assert_eq!(get(address, "/livez").0, 200);
+    let failing = |metrics: &str| value(metrics, "keyferry_hook_failing{kind=\"http\"}") == Some(1.0);
+    let metrics = eventually(SOON, || Some(get(address, "/metrics").1).filter(|metrics| failing(metrics))).unwrap();
+    let out = world.out();
+    for (series, expected) in [
+        ("keyferry_ready".to_owned(), 1.0),
+        ("keyferry_endpoint_requests_total{route=\"livez\",code=\"200\"}".to_owned(), 1.0),
+        ("keyferry_fetch_total{source=\"vault\",outcome=\"ok\"}".to_owned(), 2.0),
+        ("keyferry_upstream_requests_total{service=\"entra\",code=\"200\"}".to_owned(), 1.0),
+        (format!("keyferry_generation{{dir=\"{}\"}}", out.display()), 2.0),
+    ] {
+        assert_eq!(value(&metrics, &series), Some(expected), "{series} in {metrics}");
+    }
+    the_readme_lists(&metrics);
+    assert!(metrics.contains("\nkeyferry_secret_age_seconds{secret=\"") && metrics.ends_with("# EOF\n"), "{metrics}");
+    assert!(!["db-password", "demo", "canary"].iter().any(|word| metrics.contains(word)), "{metrics}");
+    assert_eq!(running.stop().0, Some(0));
+    let named = SECRETS.replace("127.0.0.1:0", "127.0.0.1:0, secretNamesInMetrics: true");
+    let running = world.run(&world.config(&named));
+    let address = self::address(&running);
+    let named = |metrics: &String| metrics.contains("keyferry_secret_age_seconds{secret=\"db-password\"}");
+    assert!(eventually(SOON, || Some(get(address, "/metrics").1).filter(named)).is_some());
+    assert_eq!(running.stop().0, Some(0));
+}
+
+/// Whether README has every metric that is there, and no other but those of what has not happened.
+fn the_readme_lists(metrics: &str) {
+    let readme = include_str!("../../README.md");
+    let families: Vec<&str> =
+        metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    for family in &families {
+        assert!(readme.contains(&format!("`{family}")), "{family} is not in README");
+    }
+    let not_happened = ["keyferry_secret_failing", "keyferry_secret_expires_timestamp_seconds"];
+    for word in readme.split('`').filter(|word| word.starts_with("keyferry_")) {
+        let name = word.split('{').next().unwrap();
+        let name = name.strip_suffix("_total").or_else(|| name.strip_suffix("_info")).unwrap_or(name);
+        assert!(families.contains(&name) || not_happened.contains(&name), "README has {word}: {families:?}");
+    }
+}

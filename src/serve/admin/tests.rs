@@ -12,6 +12,7 @@ fn only_what_is_there_is_answered() {
     assert_eq!(asked("GET", "/livez", ""), Ok(Route::Live));
     assert_eq!(asked("HEAD", "/readyz", ""), Ok(Route::Ready));
     assert_eq!(asked("GET", "/readyz?verbose", ""), Ok(Route::Ready));
+    assert_eq!(asked("GET", "/metrics", ""), Ok(Route::Metrics));
     for path in ["/", "/livez/", "//livez", "/LIVEZ", "/livez/../readyz", "/%6civez", "/v1/secrets", "/readyz%00", "*"]
     {
         assert_eq!(asked("GET", path, ""), Err(StatusCode::NOT_FOUND), "{path}");
