@@ -11,6 +11,7 @@ use prometheus_client::registry::Unit;
 use sha2::{Digest as _, Sha256};
 
 use super::trouble;
+use crate::failure::Kind;
 use crate::moment::UnixTime;
 use crate::reference::SecretName;
 use crate::status::{NameStatus, Origin, Readiness, View};
@@ -69,8 +70,10 @@ impl Look {
         let revoked = names.iter().map(|(name, one)| (vec![("secret", name.as_str())], u64::from(one.revoked)));
         gauges(encoder, ("secret_revoked", None, "Whether access to it was taken away for good."), revoked)?;
         let failing = names.iter().filter_map(|(name, status)| {
-            let kind = trouble(status.failure.as_ref()?.kind);
-            Some((vec![("secret", name.as_str()), ("kind", kind)], 1_u64))
+            let kind = status.failure.as_ref()?.kind;
+            // Nobody is to be woken up because something optional is not there.
+            let is_well = status.origin == Origin::Absent && matches!(kind, Kind::Missing | Kind::Disabled);
+            (!is_well).then(|| (vec![("secret", name.as_str()), ("kind", trouble(kind))], 1_u64))
         });
         gauges(encoder, ("secret_failing", None, "Its last attempt failed, and how."), failing)?;
         let origins =

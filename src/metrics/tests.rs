@@ -150,3 +150,21 @@ fn a_digest_is_the_same_within_one_run_and_another_in_the_next() {
     assert_eq!(first, labels(&again));
     assert!(labels(&next).iter().all(|label| !first.contains(label)), "{next}");
 }
+
+#[test]
+fn what_is_optional_and_not_there_is_no_failure() {
+    let mut view = view();
+    let mut status = Status::clone(&view.status);
+    status.names.values_mut().find(|name| name.failure.is_some()).unwrap().origin = Origin::Absent;
+    let said = |kind, status: &mut Status, view: &mut View| {
+        let gone = status.names.values_mut().find(|name| name.origin == Origin::Absent).unwrap();
+        gone.failure = Some(Failure::new(Blame::Object, kind, Code::new("SecretNotFound")));
+        view.status = Arc::new(status.clone());
+        Metrics::new([1; 16]).exposition(view, true, at(SECONDS)).unwrap()
+    };
+    for kind in [Kind::Missing, Kind::Disabled] {
+        assert!(!said(kind, &mut status, &mut view).contains("keyferry_secret_failing{"));
+    }
+    let outage = said(Kind::Outage, &mut status, &mut view);
+    assert!(outage.contains(r#"keyferry_secret_failing{secret="api-key",kind="outage"} 1"#), "{outage}");
+}
