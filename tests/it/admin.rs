@@ -11,7 +11,7 @@ use crate::harness::{Ended, Running, SOON, World, at_once, end, eventually};
 const SECRETS: &str = "admin: {listen: 127.0.0.1:0}\nsecrets: {db-password: keyvault:demo/secrets/db}\n";
 
 /// Where the endpoint of a running agent is.
-fn address(running: &Running) -> SocketAddr {
+pub fn address(running: &Running) -> SocketAddr {
     running.wait_for("probes are answered at http://", 1);
     let line = running.lines().into_iter().find(|line| line.contains("probes are answered at http://")).unwrap();
     let (_, rest) = line.split_once("http://").unwrap();
@@ -30,7 +30,7 @@ fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// The status and the body of a GET.
-fn get(address: SocketAddr, path: &str) -> (u16, String) {
+pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let answer = exchange(address, format!("GET {path} HTTP/1.1\r\nhost: pod\r\nconnection: close\r\n\r\n").as_bytes());
     (status(&answer), answer.split_once("\r\n\r\n").unwrap().1.to_owned())
 }

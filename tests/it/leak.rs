@@ -12,6 +12,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use keyferry_emulator::{Assertion, DEFAULT_CLIENT, Fault, Misbehaviour, Operation, Permission, Refusal, Settings};
 use rustix::process::Signal;
 
+use crate::admin;
 use crate::harness::{Running, World, at_once, end, eventually, root_or_skip, until_holds};
 
 /// A value that nothing else looks like, with characters that every encoding treats in its own way.
@@ -176,7 +177,8 @@ fn troubled() -> Troubled {
     let odd = Misbehaviour::Member { at: "/id".to_owned(), value: secrets[secrets.len() - 1].clone().into() };
     world.emulator.fault(Fault::vault(odd).of_secret("odd").with_bearer(true));
     let config = world.config(
-        "refresh: {interval: 1s, settle: 0s}
+        "admin: {listen: 127.0.0.1:0, secretNamesInMetrics: true}
+refresh: {interval: 1s, settle: 0s}
 secrets:
   good: keyvault:demo/secrets/good
   text: {from: keyvault:demo/secrets/text, property: user}
@@ -255,6 +257,11 @@ fn nothing_is_said_by_run_or_seen_of_it() {
         world.emulator.fault(fault.with_bearer(true).times(2));
         running.signal(Signal::HUP);
         running.wait_for(told, 1);
+    }
+    for path in ["/metrics", "/readyz", "/livez", "/v1/secrets/good"] {
+        let (_, said) = admin::get(admin::address(&running), path);
+        assert_absent(path, said.as_bytes(), &secrets);
+        assert!(!said.is_empty());
     }
     let (code, lines) = running.stop();
     assert_eq!(code, Some(0));
