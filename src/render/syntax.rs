@@ -9,7 +9,7 @@ use crate::secret::SecretValue;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Syntax {
     /// `NAME='value'`, as the dotenv libraries read it: those of Python, Node.js, Go, Ruby, and Docker Compose. They
-    /// agree on little: in single quotes on all but quotes, backslashes and `${`, in double quotes on still less.
+    /// agree on little: in single quotes on all but quotes, backslashes and `$` before a name, in double quotes on still less.
     Dotenv,
     /// `export NAME='value'`, for `eval` in a POSIX shell.
     Sh,
@@ -79,14 +79,19 @@ fn dotenv(name: &str, value: &str) -> Result<String, &'static str> {
         return Err("a carriage return does not come whole out of a .env file: use -o json or sh");
     }
     // In single quotes some take a backslash before a quote or another one for an escape, and some put variables in.
-    if !value.contains('\'') && !value.contains(r"\\") && !value.ends_with('\\') && !value.contains("${") {
+    if !value.contains('\'') && !value.contains(r"\\") && !value.ends_with('\\') && !names_a_variable(value) {
         return Ok(format!("{name}='{value}'\n"));
     }
     if value.contains(['"', '\\', '$', '`']) {
         return Err(
-            "quotes, backslashes or '${' in this value are not read alike by those who read .env files: use -o \
+            "quotes, backslashes or '$' in this value are not read alike by those who read .env files: use -o \
                     json or sh",
         );
     }
     Ok(format!("{name}=\"{value}\"\n"))
+}
+
+/// Whether there is something in it that those who put variables in, quotes or not, would take for one.
+fn names_a_variable(value: &str) -> bool {
+    value.split('$').skip(1).any(|rest| rest.starts_with(|c: char| c == '{' || c == '_' || c.is_ascii_alphabetic()))
 }

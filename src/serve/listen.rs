@@ -52,8 +52,9 @@ impl Listener {
             Listen::At(address) => TcpListener::bind(address).await,
             // Both families at once, where there are both.
             Listen::Everywhere(port) => match TcpListener::bind((Ipv6Addr::UNSPECIFIED, port)).await {
-                Ok(socket) => Ok(socket),
-                Err(_) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
+                // Only where this machine has no IPv6: a port that is taken must not pass for one that is open.
+                Err(error) if has_no_ipv6(&error) => TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).await,
+                opened => opened,
             },
         };
         let socket = opened.map_err(|error| format!("{listen} cannot be listened at: {error}"))?;
@@ -98,6 +99,11 @@ impl Listener {
         drop(self.socket);
         while connections.join_next().await.is_some() {}
     }
+}
+
+fn has_no_ipv6(error: &std::io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        || error.kind() == std::io::ErrorKind::AddrNotAvailable
 }
 
 async fn converse<A: Answers>(stream: TcpStream, answers: Arc<A>, mut stopped: watch::Receiver<()>) {

@@ -161,6 +161,10 @@ fn a_port_that_is_taken_ends_the_start() {
         world.config(&format!("admin: {{listen: \"{address}\"}}\nsecrets: {{db: keyvault:demo/secrets/db}}\n"));
     let ended: Ended = end(&mut world.keyferry(&config, &["run"]));
     ended.expect(78, &[&format!("admin.listen {address} cannot be listened at"), "in use", "choose another"]);
+    let everywhere = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).unwrap();
+    let port = everywhere.local_addr().unwrap().port();
+    let all = config.replace(&format!("\"{address}\""), &format!("\":{port}\""));
+    end(&mut world.keyferry(&all, &["run"])).expect(78, &[&format!("admin.listen :{port} cannot be listened at")]);
     // Nobody probes an init container.
     world.emulator.put_secret("demo", "db", "value");
     world.init(&config, &[]).expect(0, &[]);

@@ -39,7 +39,9 @@ fn what_cannot_be_expressed_is_refused_by_name_and_never_shown() {
             assert!(reason.starts_with("env.NAME: ") && !reason.contains("canary"), "{reason}");
         }
     }
-    for value in ["it's \"canary\"", "canary\\", "canary\\\\x", "${canary}", "canary\r\n", "'$canary'", "'`canary'"] {
+    for value in
+        ["it's \"canary\"", "canary\\", "canary\\\\x", "${canary}", "a$canary", "canary\r\n", "'$canary'", "'`canary'"]
+    {
         let reason = written(Syntax::Dotenv, value.as_bytes()).unwrap_err();
         assert!(reason.contains("-o json or sh") && !reason.contains("canary"), "{reason}");
         assert!(written(Syntax::Sh, value.as_bytes()).is_ok());
