@@ -1,8 +1,8 @@
 //! Text made of secrets' values: templates, and the environment's variables as an env file.
 //!
 //! Pure. Knows which secrets a text is made of before any is there (`uses`), how they are put into it (`engine`), and
-//! how each syntax keeps a value from being read as something else (`escape`, `env_file`, `syntax`). What goes wrong is told by
-//! place and reason; the engine's own words are never repeated, because they quote values.
+//! how each syntax keeps a value from being read as something else (`escape`, `env_file`, `syntax`). What goes wrong is
+//! told by place and reason; the engine's own words are never repeated, because they quote values.
 //!
 //! The engine makes copies of values while it works. All of them are on the heap, where whatever is freed is wiped by
 //! the binary's allocator; what comes out is a [`SecretValue`].
@@ -11,6 +11,7 @@ mod bounds;
 mod engine;
 mod env_file;
 mod escape;
+mod lines;
 mod syntax;
 mod uses;
 mod variables;

@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 
+use super::lines::{Line, NUL, each, whole};
 use super::{Failure, LONGEST};
 use crate::secret::SecretValue;
 
@@ -22,40 +23,28 @@ const LONGEST_VARIABLE: usize = (128 << 10) - 1;
 
 /// Writes the variables in the order of their names, or says of each that cannot be written why.
 pub(super) fn write(variables: &BTreeMap<&str, SecretValue>) -> Result<SecretValue, Failure> {
-    let mut wrong = Vec::new();
-    let length = variables.iter().map(|(name, value)| name.len() + value.expose().len() + QUOTES).sum();
-    // As long as it will get, so that growing leaves no copy behind.
-    let mut file = Vec::with_capacity(length);
-    for (name, value) in variables {
-        if let Some(reason) = unwritable(name, value.expose()) {
-            wrong.push(format!("env.{name}: {reason}"));
-        }
-        for piece in [name.as_bytes(), b"='", value.expose(), b"'\n"] {
-            file.extend_from_slice(piece);
-        }
-    }
-    let file = SecretValue::new(file);
+    let (lines, mut wrong) = each(variables, line);
+    let length: usize = variables.iter().map(|(name, value)| name.len() + value.expose().len() + QUOTES).sum();
     if length > LONGEST {
         wrong.push("the env file would be longer than 4 MiB".to_owned());
     }
-    if wrong.is_empty() { Ok(file) } else { Err(Failure(wrong.join("; "))) }
+    if wrong.is_empty() { Ok(whole(&lines)) } else { Err(Failure(wrong.join("; "))) }
 }
 
 /// What is written around name and value.
 const QUOTES: usize = "=''\n".len();
 
-fn unwritable(name: &str, value: &[u8]) -> Option<&'static str> {
-    let Ok(text) = std::str::from_utf8(value) else { return Some("the value is not UTF-8 text") };
+fn line<'v>(name: &'v str, value: &'v str) -> Result<Line<'v>, &'static str> {
     let around = name.len().saturating_add("=''".len());
     let is_long = |line: &str| line.len().saturating_add(around) > LONGEST_LINE;
-    if let Some(reason) = obstacle(text) {
-        Some(reason)
-    } else if text.len().saturating_add(name.len()).saturating_add(1) > LONGEST_VARIABLE {
-        Some("a variable of more than 128 KiB keeps a process from starting: let it read a file")
-    } else if text.split('\n').any(is_long) {
-        Some("Kubernetes reads no line of more than 64 KiB in an env file: let the application read a file")
+    if let Some(reason) = obstacle(value) {
+        Err(reason)
+    } else if value.len().saturating_add(name.len()).saturating_add(1) > LONGEST_VARIABLE {
+        Err("a variable of more than 128 KiB keeps a process from starting: let it read a file")
+    } else if value.split('\n').any(is_long) {
+        Err("Kubernetes reads no line of more than 64 KiB in an env file: let the application read a file")
     } else {
-        None
+        Ok(vec![name, "='", value, "'\n"])
     }
 }
 
@@ -64,7 +53,7 @@ pub(super) fn obstacle(text: &str) -> Option<&'static str> {
     if text.contains('\'') {
         Some("a value with a single quote cannot be written to an env file, which has no escape for it")
     } else if text.contains('\0') {
-        Some("a value with a NUL character cannot be the value of a variable")
+        Some(NUL)
     } else if text.contains("\r\n") {
         Some("a value with a carriage return before a line feed does not come whole out of an env file")
     } else {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::lines::{Line, NUL, each, whole};
 use super::{Failure, env_file};
 use crate::secret::SecretValue;
 
@@ -23,64 +24,53 @@ impl Syntax {
     /// Writes the variables in the order of their names, or says of each that cannot be written why.
     pub fn write(self, variables: &BTreeMap<&str, SecretValue>) -> Result<SecretValue, Failure> {
         match self {
-            Self::Dotenv => lines(variables, dotenv),
-            Self::Sh => lines(variables, |name, value| Ok(sh(name, value))),
-            Self::Json => json(variables),
+            Self::Dotenv => made(variables, dotenv).map(|lines| whole(&lines)),
+            Self::Sh => made(variables, |name, value| Ok(sh(name, value))).map(|lines| whole(&lines)),
+            Self::Json => json(&made(variables, |name, value| Ok((name, value)))?),
             Self::EnvFile => env_file::write(variables),
         }
     }
 }
 
-type Line = fn(&str, &str) -> Result<String, &'static str>;
-
-fn lines(variables: &BTreeMap<&str, SecretValue>, line: Line) -> Result<SecretValue, Failure> {
-    let lines = each(variables, line)?;
-    // As long as it will get, so that growing leaves no copy behind.
-    let mut all = Vec::with_capacity(lines.values().map(String::len).sum());
-    for line in lines.values() {
-        all.extend_from_slice(line.as_bytes());
-    }
-    Ok(SecretValue::new(all))
+/// What is made of all variables, if something can be made of each.
+fn made<'v, T>(
+    variables: &'v BTreeMap<&'v str, SecretValue>,
+    make: impl Fn(&'v str, &'v str) -> Result<T, &'static str>,
+) -> Result<Vec<T>, Failure> {
+    let (made, wrong) = each(variables, |name, value| if value.contains('\0') { Err(NUL) } else { make(name, value) });
+    if wrong.is_empty() { Ok(made) } else { Err(Failure(wrong.join("; "))) }
 }
 
-fn json(variables: &BTreeMap<&str, SecretValue>) -> Result<SecretValue, Failure> {
-    let texts = each(variables, |_, value| Ok(value.to_owned()))?;
-    let mut object = serde_json::to_vec(&texts).map_err(|_| Failure("env: no JSON can be made of it".to_owned()))?;
+fn json(texts: &[(&str, &str)]) -> Result<SecretValue, Failure> {
+    /// No byte is written in more than `\u0000`.
+    const LONGEST_ESCAPE: usize = 6;
+    let longest = |(name, value): &(&str, &str)| (name.len() + value.len() + 1) * LONGEST_ESCAPE;
+    let mut object = Vec::with_capacity(texts.iter().map(longest).sum::<usize>() + "{}\n".len());
+    let texts: BTreeMap<&str, &str> = texts.iter().copied().collect();
+    serde_json::to_writer(&mut object, &texts).map_err(|_| Failure("env: no JSON can be made of it".to_owned()))?;
     object.push(b'\n');
     Ok(SecretValue::new(object))
 }
 
-/// What is made of each variable, or what is wrong with all that nothing can be made of.
-fn each<'v>(variables: &BTreeMap<&'v str, SecretValue>, make: Line) -> Result<BTreeMap<&'v str, String>, Failure> {
-    let (mut made, mut wrong) = (BTreeMap::new(), Vec::new());
-    for (name, value) in variables {
-        let text = std::str::from_utf8(value.expose()).map_err(|_| "the value is not UTF-8 text");
-        let text = text.and_then(|text| {
-            if text.contains('\0') {
-                Err("a value with a NUL character cannot be the value of a variable")
-            } else {
-                Ok(text)
-            }
-        });
-        match text.and_then(|text| make(name, text)) {
-            Ok(text) => drop(made.insert(*name, text)),
-            Err(reason) => wrong.push(format!("env.{name}: {reason}")),
+fn sh<'v>(name: &'v str, value: &'v str) -> Line<'v> {
+    let mut line = vec!["export ", name, "='"];
+    for (number, piece) in value.split('\'').enumerate() {
+        if number > 0 {
+            line.push(r"'\''");
         }
+        line.push(piece);
     }
-    if wrong.is_empty() { Ok(made) } else { Err(Failure(wrong.join("; "))) }
+    line.push("'\n");
+    line
 }
 
-fn sh(name: &str, value: &str) -> String {
-    format!("export {name}='{}'\n", value.replace('\'', r"'\''"))
-}
-
-fn dotenv(name: &str, value: &str) -> Result<String, &'static str> {
+fn dotenv<'v>(name: &'v str, value: &'v str) -> Result<Line<'v>, &'static str> {
     if value.contains('\r') {
         return Err("a carriage return does not come whole out of a .env file: use -o json or sh");
     }
     // In single quotes some take a backslash before a quote or another one for an escape, and some put variables in.
     if !value.contains('\'') && !value.contains(r"\\") && !value.ends_with('\\') && !names_a_variable(value) {
-        return Ok(format!("{name}='{value}'\n"));
+        return Ok(vec![name, "='", value, "'\n"]);
     }
     if value.contains(['"', '\\', '$', '`']) {
         return Err(
@@ -88,7 +78,7 @@ fn dotenv(name: &str, value: &str) -> Result<String, &'static str> {
                     json or sh",
         );
     }
-    Ok(format!("{name}=\"{value}\"\n"))
+    Ok(vec![name, "=\"", value, "\"\n"])
 }
 
 /// Whether there is something in it that those who put variables in, quotes or not, would take for one.
