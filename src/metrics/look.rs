@@ -47,27 +47,18 @@ impl Look {
         let status = &self.view.status;
         let names: Vec<(String, &NameStatus)> =
             status.names.iter().map(|(name, status)| (self.called.label(name), status)).collect();
-        let each = |value: fn(&NameStatus) -> Option<f64>| {
-            names.iter().filter_map(move |(name, status)| Some((vec![("secret", name.as_str())], value(status)?)))
-        };
-        let ages = names.iter().filter_map(|(name, status)| {
-            let age = self.now.since(status.changed?).as_secs_f64();
-            Some((vec![("secret", name.as_str())], age))
-        });
         let help = "Time since this run first got the present value.";
+        let ages = of_each(&names, |one| Some(self.now.since(one.changed?).as_secs_f64()));
         gauges(encoder, ("secret_age", Some(&Unit::Seconds), help), ages)?;
         let help = "When the present value stops being good.";
-        let expires = each(|status| status.expires.map(seconds));
+        let expires = of_each(&names, |one| one.expires.map(seconds));
         gauges(encoder, ("secret_expires_timestamp", Some(&Unit::Seconds), help), expires)?;
         let help = "When it was last asked for with success.";
-        let checked = each(|status| status.checked.map(seconds));
+        let checked = of_each(&names, |one| one.checked.map(seconds));
         gauges(encoder, ("secret_last_success_timestamp", Some(&Unit::Seconds), help), checked)?;
-        let stale = names.iter().map(|(name, one)| {
-            let is_stale = one.is_stale(status.stale, status.began, self.now);
-            (vec![("secret", name.as_str())], u64::from(is_stale))
-        });
+        let stale = of_each(&names, |one| Some(u64::from(one.is_stale(status.stale, status.began, self.now))));
         gauges(encoder, ("secret_stale", None, "Whether nobody has confirmed the value for long."), stale)?;
-        let revoked = names.iter().map(|(name, one)| (vec![("secret", name.as_str())], u64::from(one.revoked)));
+        let revoked = of_each(&names, |one| Some(u64::from(one.revoked)));
         gauges(encoder, ("secret_revoked", None, "Whether access to it was taken away for good."), revoked)?;
         let failing = names.iter().filter_map(|(name, status)| {
             let kind = status.failure.as_ref()?.kind;
@@ -126,6 +117,14 @@ impl fmt::Debug for Called {
             Self::ByDigest(_) => "ByDigest",
         })
     }
+}
+
+/// The secrets of which there is such a value.
+fn of_each<'a, V>(
+    names: &'a [(String, &NameStatus)],
+    value: impl Fn(&NameStatus) -> Option<V> + 'a,
+) -> impl Iterator<Item = Series<'a, V>> {
+    names.iter().filter_map(move |(name, one)| Some((vec![("secret", name.as_str())], value(one)?)))
 }
 
 /// One family of gauges.
