@@ -4,10 +4,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
 use crate::logs::Format;
+use crate::render::Syntax;
 
 /// Fetches secrets, certificates and keys from Azure Key Vault, credentials from Azure Machine Learning connections and
 /// Entra access tokens, with any identity of Azure's, publishes them as files on tmpfs, and follows their rotation.
@@ -85,23 +87,25 @@ pub enum Command {
     Env {
         /// How they are written: for the dotenv libraries, for eval in a shell, as one object, for Kubernetes' fileKeyRef
         #[arg(short, long, value_name = "FORMAT", default_value = "dotenv")]
-        output: EnvFormat,
+        output: Syntax,
         /// Write them even to a terminal, or to a container's log (standard output of PID 1)
         #[arg(long)]
         show: bool,
     },
 }
 
-/// How variables are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "lower")]
-pub enum EnvFormat {
-    /// NAME='value', as dotenv libraries read it
-    Dotenv,
-    /// export NAME='value'
-    Sh,
-    /// One object
-    Json,
-    /// NAME='value', as Kubernetes reads it
-    Envfile,
+impl ValueEnum for Syntax {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Dotenv, Self::Sh, Self::Json, Self::EnvFile]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let (name, help) = match self {
+            Self::Dotenv => ("dotenv", "NAME='value', as dotenv libraries read it"),
+            Self::Sh => ("sh", "export NAME='value'"),
+            Self::Json => ("json", "One object"),
+            Self::EnvFile => ("envfile", "NAME='value', as Kubernetes reads it"),
+        };
+        Some(PossibleValue::new(name).help(help))
+    }
 }

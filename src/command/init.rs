@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout as within;
 
-use super::{Ended, start};
+use super::Ended;
+use super::start::{self, Started};
 use crate::advice;
 use crate::agent::Event;
 use crate::cli::Global;
@@ -28,7 +29,7 @@ pub(super) async fn init(
     config.on_change.clear();
     start::tell_identities(&config);
     start::tell_unpublished(&config);
-    let (agent, _) = start::agent(&config, environment, &start::metrics()?)?;
+    let Started { agent, .. } = start::agent(&config, environment)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let timeout = timeout.unwrap_or(config.startup_timeout);

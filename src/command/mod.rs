@@ -5,6 +5,7 @@ mod env;
 mod follow;
 mod get;
 mod init;
+mod once;
 mod run;
 mod sources;
 mod start;

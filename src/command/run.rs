@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, watch};
 
 use super::follow::Follower;
-use super::{Ended, admin, start};
+use super::start::{self, Started};
+use super::{Ended, admin};
 use crate::cli::Global;
 use crate::exit::Exit;
 use crate::process::Signals;
@@ -17,8 +18,7 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     start::tell_unpublished(&config);
     // What is read from here on is watched before.
     let follower = Follower::new(config.clone(), file, (global, environment));
-    let metrics = start::metrics()?;
-    let (agent, source) = start::agent(&config, environment, &metrics)?;
+    let Started { agent, source, metrics } = start::agent(&config, environment)?;
     let listener = admin::open(&config).await?;
     tracing::info!(
         secrets = config.secrets.len(),

@@ -120,13 +120,19 @@ pub(super) fn meant(written: &Written, global: &Global, environment: &Environmen
     })
 }
 
+/// The loop, and what others share with it.
+pub(super) struct Started {
+    pub(super) agent: Agent<Sources>,
+    pub(super) source: Arc<Sources>,
+    /// The one handle of a run, into which everybody counts.
+    pub(super) metrics: Metrics,
+}
+
 /// Builds the edges of a configuration and the loop over them. Directories are tried here: where nothing can be
 /// published, nothing needs to be fetched.
-pub(super) fn agent(
-    config: &Config,
-    environment: &Environment,
-    metrics: &Metrics,
-) -> Result<(Agent<Sources>, Arc<Sources>), Ended> {
+pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Started, Ended> {
+    let none = || Ended::new(Exit::Bug, "the kernel gives no random bytes".to_owned());
+    let metrics = process::salt().map(Metrics::new).ok_or_else(none)?;
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     for directory in &config.files {
         let mut sink = FilesSink::new(directory);
@@ -164,13 +170,7 @@ pub(super) fn agent(
         clock,
         metrics: metrics.clone(),
     });
-    Ok((agent, source))
-}
-
-/// The one handle of a run, into which everybody counts.
-pub(super) fn metrics() -> Result<Metrics, Ended> {
-    let none = || Ended::new(Exit::Bug, "the kernel gives no random bytes".to_owned());
-    process::salt().map(Metrics::new).ok_or_else(none)
+    Ok(Started { agent, source, metrics })
 }
 
 fn hooks(config: &Config) -> Vec<Arc<dyn Hook>> {
