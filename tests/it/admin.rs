@@ -18,6 +18,15 @@ pub fn address(running: &Running) -> SocketAddr {
     rest.split_once(": ").unwrap().0.parse().unwrap()
 }
 
+/// An agent that has what it needs, and where its endpoint is.
+fn serving(secrets: &str) -> (World, Running, SocketAddr) {
+    let world = World::new();
+    world.emulator.put_secret("demo", "db", "value");
+    let running = world.run(&world.config(secrets));
+    let address = address(&running);
+    (world, running, address)
+}
+
 /// Sends these bytes, and reads until the other side closes.
 fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
@@ -69,10 +78,7 @@ fn ready_once_everything_is_published_and_for_good() {
 
 #[test]
 fn what_is_no_probe_is_refused() {
-    let world = World::new();
-    world.emulator.put_secret("demo", "db", "value");
-    let running = world.run(&world.config(SECRETS));
-    let address = address(&running);
+    let (_world, running, address) = serving(SECRETS);
     let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(40_000));
     let many = format!("GET /livez HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
     let cases: &[(&str, &[u8], &[u16])] = &[
@@ -114,10 +120,7 @@ fn what_is_no_probe_is_refused() {
 
 #[test]
 fn whoever_is_slow_or_many_keeps_nobody_out_for_long() {
-    let world = World::new();
-    world.emulator.put_secret("demo", "db", "value");
-    let running = world.run(&world.config(SECRETS));
-    let address = address(&running);
+    let (_world, running, address) = serving(SECRETS);
     // As many as are served at once, none of which ever ends its request.
     let mut slow: Vec<TcpStream> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
     for stream in &mut slow {
@@ -139,10 +142,8 @@ fn whoever_is_slow_or_many_keeps_nobody_out_for_long() {
 
 #[test]
 fn the_end_waits_for_no_idle_connection() {
-    let world = World::new();
-    world.emulator.put_secret("demo", "db", "value");
-    let running = world.run(&world.config(SECRETS));
-    let mut idle = TcpStream::connect(address(&running)).unwrap();
+    let (_world, running, address) = serving(SECRETS);
+    let mut idle = TcpStream::connect(address).unwrap();
     idle.set_read_timeout(Some(SOON)).unwrap();
     idle.write_all(b"GET /livez HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     let mut answer = [0; 512];
@@ -172,10 +173,8 @@ fn a_port_that_is_taken_ends_the_start() {
 
 #[test]
 fn a_port_alone_is_every_address() {
-    let world = World::new();
-    world.emulator.put_secret("demo", "db", "value");
-    let running = world.run(&world.config(&SECRETS.replace("127.0.0.1:0", "\":0\"")));
-    let port = address(&running).port();
+    let (_world, running, address) = serving(&SECRETS.replace("127.0.0.1:0", "\":0\""));
+    let port = address.port();
     assert_eq!(get(SocketAddr::from(([127, 0, 0, 1], port)), "/livez").0, 200);
     assert_eq!(running.stop().0, Some(0));
 }
