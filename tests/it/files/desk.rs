@@ -3,11 +3,14 @@
 #![expect(clippy::disallowed_methods, reason = "tests look at files with the standard library")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
@@ -173,7 +176,11 @@ pub(crate) use crate::harness::root_or_skip;
 
 /// This test binary again, running one ignored test as a process of its own.
 pub(crate) fn child(test: &str) -> Command {
-    let mut command = Command::new(env::current_exe().unwrap());
+    child_of(env::current_exe().unwrap(), test)
+}
+
+fn child_of(program: impl AsRef<OsStr>, test: &str) -> Command {
+    let mut command = Command::new(program);
     command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]).stdout(Stdio::piped());
     command.stdin(Stdio::null());
     command
@@ -181,7 +188,9 @@ pub(crate) fn child(test: &str) -> Command {
 
 /// The same under another uid: no capabilities, no supplementary groups.
 pub(crate) fn child_as(uid: u32, gid: u32, test: &str) -> Command {
-    let mut command = child(test);
+    // By an open file: the other uid need not be let into the directory where the tests were built, which may be one's home.
+    static OURSELVES: LazyLock<File> = LazyLock::new(|| File::open(env::current_exe().unwrap()).unwrap());
+    let mut command = child_of(format!("/proc/self/fd/{}", OURSELVES.as_raw_fd()), test);
     command.uid(uid).gid(gid);
     command
 }
