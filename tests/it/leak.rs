@@ -245,13 +245,15 @@ fn nothing_is_said_by_run_or_seen_of_it() {
         assert!(!seen.is_empty(), "{file}");
         assert_absent(file, &seen, &secrets);
     }
-    for told in ["unusable content", "ForbiddenByRbac", "SecretDisabled", "AKV10046", "bad-answer"] {
+    for told in ["unusable content", "ForbiddenByRbac", "SecretDisabled", "bad-answer"] {
         running.wait_for(told, 1);
     }
     // In a wave that has shut the gate for another reason nobody tells of these: whoever comes next gets them too.
-    for (misbehaviour, told) in
-        [(Misbehaviour::CutBody, "cut-off"), (Misbehaviour::Throttle { retry_after: None }, "Throttled")]
-    {
+    for (misbehaviour, told) in [
+        (Misbehaviour::CutBody, "cut-off"),
+        (Misbehaviour::Throttle { retry_after: None }, "Throttled"),
+        (Misbehaviour::SigningKeyUnresolved, "AKV10046"),
+    ] {
         // Lists that fail are told of at another level.
         let fault = Fault::vault(misbehaviour).of_operation(Operation::Get);
         world.emulator.fault(fault.with_bearer(true).times(2));
