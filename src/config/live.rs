@@ -58,6 +58,7 @@ impl Config {
             ("allowDisk", on_disk(self) != on_disk(new)),
             ("onChange", !self.on_change.iter().map(action).eq(new.on_change.iter().map(action))),
             ("onRevoked", self.on_revoked != new.on_revoked),
+            ("serve", self.serve != new.serve),
             ("admin", self.admin != new.admin),
             ("reloadConfig", self.reload != new.reload),
         ];

@@ -13,6 +13,7 @@ mod live;
 pub mod nearby;
 mod node;
 mod raw;
+pub mod serve;
 mod validate;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ use crate::secret::Part;
 use admin::Admin;
 use cloud::Cloud;
 use hooks::OnChange;
+use serve::Serve;
 
 pub use identity::{Identity, Workload};
 pub use live::Live;
@@ -66,6 +68,8 @@ pub struct Config {
     pub on_revoked: OnRevoked,
     /// What is done when secrets change.
     pub on_change: Vec<OnChange>,
+    /// What is served to processes beside this one.
+    pub serve: Serve,
     /// Where probes and metrics are answered, if they are.
     pub admin: Option<Admin>,
     /// Whether edits of the file are followed without a signal, and of those that templates were read from.

@@ -3,6 +3,7 @@
 mod admin;
 mod hooks;
 mod identity;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 pub(super) use admin::RawAdmin;
 pub(super) use hooks::{RawHook, RawSignal};
 pub(super) use identity::{RawAzureCli, RawClientCertificate, RawClientSecret, RawIdentity, RawManaged, RawWorkload};
+pub(super) use serve::{RawCaller, RawHttpEndpoint, RawServe, RawSocket, RawTokens};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default, expecting = "a mapping")]
@@ -33,6 +35,7 @@ pub(super) struct Raw {
     pub(super) stale: RawStale,
     pub(super) on_revoked: Option<RawOnRevoked>,
     pub(super) on_change: Option<Vec<RawHook>>,
+    pub(super) serve: RawServe,
     pub(super) admin: Option<RawAdmin>,
     pub(super) reload_config: Option<bool>,
 }

@@ -11,6 +11,7 @@ mod files;
 mod hooks;
 mod identity;
 mod secrets;
+mod serve;
 mod templates;
 mod vaults;
 
@@ -26,6 +27,7 @@ use super::cloud::Cloud;
 use super::de::shown_key;
 use super::node::{Place, Problem, Tree};
 use super::raw::{Raw, RawDuration, RawList, RawOnRevoked};
+use super::serve::Serve;
 use super::{Config, DEFAULT_IDENTITY, List, OnRevoked, Refresh, Stale};
 use crate::reference::{IdentityName, Workspace};
 
@@ -167,6 +169,7 @@ impl Checker<'_> {
                 Some(RawOnRevoked::Remove) => OnRevoked::Remove,
             },
             on_change: Vec::new(),
+            serve: Serve::default(),
             admin: self.admin(raw),
             reload: raw.reload_config.unwrap_or_default(),
             template_files: raw
@@ -184,6 +187,7 @@ impl Checker<'_> {
         config.files = self.files(raw, &config.secrets);
         self.rendered(raw, &mut config);
         config.on_change = self.on_change(raw, &config.secrets);
+        config.serve = self.serve(raw, &config);
         config
     }
 
