@@ -34,8 +34,8 @@ pub(super) async fn open(config: &Config) -> Result<Option<(Listener, bool)>, En
     let Some(admin) = &config.admin else { return Ok(None) };
     let wrong = |reason| Ended::new(Exit::Config, format!("admin.listen {reason}; choose another address or port"));
     let listener = Listener::open(admin.listen).await.map_err(wrong)?;
-    let address = listener.address();
-    tracing::info!(%address, "probes are answered at http://{address}: /livez, /readyz, /metrics");
+    let address = listener.address().map(|address| address.to_string()).unwrap_or_default();
+    tracing::info!(address, "probes are answered at http://{address}: /livez, /readyz, /metrics");
     Ok(Some((listener, admin.secret_names)))
 }
 

@@ -3,20 +3,23 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::watch;
 
-use super::listen::{Answers, Listener};
+use super::body::{Body, plain};
+use super::listen::{Answers, End, Limits, Listener};
+use super::slots::{Most, Share};
 use crate::metrics::Metrics;
 use crate::moment::Clock;
 use crate::ports::Pulse;
 use crate::status::{Readiness, View};
 
-/// Whoever probes or scrapes needs no more connections at once.
-const MOST_CONNECTIONS: usize = 64;
+/// Whoever probes or scrapes needs no more connections at once, nor for longer: a node, and a Prometheus.
+const LIMITS: Limits = Limits { connections: Most { in_all: 64, of_each: 32 }, lifetime: Some(Duration::from_mins(1)) };
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// What Prometheus asks for first, since 2018 (`OpenMetrics` 1.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -70,7 +73,7 @@ impl Said {
 impl<P: Pulse> Admin<P> {
     /// Answers at a port, until nobody holds the other end of `stopped`.
     pub async fn serve(self, listener: Listener, stopped: watch::Receiver<()>) {
-        listener.serve(Arc::new(self), MOST_CONNECTIONS, stopped).await;
+        listener.serve(Arc::new(self), LIMITS, stopped).await;
     }
 
     async fn say(&self, route: Route) -> Said {
@@ -88,13 +91,23 @@ impl<P: Pulse> Admin<P> {
 }
 
 impl<P: Pulse> Answers for Admin<P> {
-    async fn answer(&self, request: Request<Incoming>) -> Response<String> {
+    /// Whoever reaches the port may look.
+    type Caller = ();
+
+    fn meet(&self, end: End<'_>) -> ((), Share) {
+        match end {
+            End::Tcp { peer, .. } => ((), Share::Address(peer.ip())),
+            End::Unix(_) => ((), Share::Strangers),
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, (): &()) -> Response<Body> {
         let (name, said) = match route(&request) {
             Ok(route) => (route.name(), self.say(route).await),
             Err(said) => ("other", said),
         };
         self.metrics.answered(name, said.status.as_u16());
-        let mut response = Response::new(said.text);
+        let mut response = Response::new(plain(said.text));
         *response.status_mut() = said.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(said.kind));

@@ -1,6 +1,7 @@
-//! A port, and the connections to it: so many at once, each for so long, until everything ends.
+//! A port or a socket, and the connections to it: so many at once, each for so long, until everything ends.
 
 use std::future::Future;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
@@ -11,17 +12,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutWriter;
 
+use super::body::Body;
+use super::slots::{Most, Share, Slots};
 use crate::config::admin::Listen;
 
 /// From the first byte of a connection, or the end of an answer, to the end of a request's headers.
 const HEADERS: Duration = Duration::from_secs(5);
-/// How long a connection is used, whoever reads or writes slowly on it.
-const CONNECTION: Duration = Duration::from_mins(1);
+/// How long somebody may take no byte of an answer.
+const STALL: Duration = Duration::from_secs(10);
 /// How long what is being answered may take when everything ends.
 const GRACE: Duration = Duration::from_secs(2);
 /// Before another connection is accepted, after one could not be: there may be no descriptor left.
@@ -34,19 +39,56 @@ const FULL: &[u8] =
 
 /// Who answers the requests of a port.
 pub(super) trait Answers: Send + Sync + 'static {
-    /// Answers one.
-    fn answer(&self, request: Request<Incoming>) -> impl Future<Output = Response<String>> + Send;
+    /// Who is at the other end of a connection.
+    type Caller: Send + Sync;
+
+    /// Looks who that is, once for each connection, and whose share of them it takes.
+    fn meet(&self, end: End<'_>) -> (Self::Caller, Share);
+
+    /// Answers one request.
+    fn answer(&self, request: Request<Incoming>, caller: &Self::Caller) -> impl Future<Output = Response<Body>> + Send;
 }
 
-/// An open port.
+/// The other end of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End<'a> {
+    /// Over TCP.
+    Tcp {
+        /// This end.
+        local: SocketAddr,
+        /// The other one.
+        peer: SocketAddr,
+    },
+    /// On a Unix socket.
+    Unix(&'a UnixStream),
+}
+
+/// What one port bears.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// How many connections there are at once.
+    pub(super) connections: Most,
+    /// How long each is used, whoever reads or writes slowly on it; none where an answer may take its time.
+    pub(super) lifetime: Option<Duration>,
+}
+
+/// An open port, or socket.
 #[derive(Debug)]
-pub struct Listener {
-    socket: TcpListener,
-    address: SocketAddr,
+pub struct Listener(Socket);
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener, SocketAddr),
+    Unix(UnixListener),
+}
+
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
 }
 
 impl Listener {
-    /// Opens it.
+    /// Opens a port.
     pub async fn open(listen: Listen) -> Result<Self, String> {
         let opened = match listen {
             Listen::At(address) => TcpListener::bind(address).await,
@@ -59,66 +101,122 @@ impl Listener {
         };
         let socket = opened.map_err(|error| format!("{listen} cannot be listened at: {error}"))?;
         let address = socket.local_addr().map_err(|error| format!("{listen} has no address: {error}"))?;
-        Ok(Self { socket, address })
+        Ok(Self(Socket::Tcp(socket, address)))
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// One that is open already.
+    pub(super) fn of(socket: UnixListener) -> Self {
+        Self(Socket::Unix(socket))
+    }
+
+    /// Where it listens, if that is a port.
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self.0 {
+            Socket::Tcp(_, address) => Some(address),
+            Socket::Unix(_) => None,
+        }
     }
 
     /// Answers, on so many connections at once, until nobody holds the other end of `stopped`; and then what is under way.
-    pub(super) async fn serve<A: Answers>(self, answers: Arc<A>, most: usize, mut stopped: watch::Receiver<()>) {
-        let slots = Arc::new(Semaphore::new(most));
+    pub(super) async fn serve<A: Answers>(self, answers: Arc<A>, limits: Limits, mut stopped: watch::Receiver<()>) {
+        let slots = Slots::new(limits.connections);
         let mut connections = JoinSet::new();
         loop {
             let stream = tokio::select! {
                 _ = stopped.changed() => break,
                 Some(_) = connections.join_next() => continue,
-                accepted = self.socket.accept() => match accepted {
-                    Ok((stream, _)) => stream,
+                accepted = self.0.accept() => match accepted {
+                    Ok(stream) => stream,
                     // That whoever knocked has gone again says nothing of the next.
-                    Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => continue,
+                    Err(error) if is_theirs(&error) => continue,
                     Err(_) => {
                         sleep(PAUSE).await;
                         continue;
                     }
                 },
             };
-            let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            let Ok(end) = stream.end() else { continue };
+            let (caller, share) = answers.meet(end);
+            let Some(slot) = slots.take(share) else {
                 // Told as far as that costs nothing: nobody is waited for.
-                drop(stream.try_write(FULL));
+                stream.say(FULL);
                 continue;
             };
             let (answers, stopped) = (Arc::clone(&answers), stopped.clone());
             connections.spawn(async move {
-                converse(stream, answers, stopped).await;
+                let talk = (answers, caller, limits.lifetime);
+                match stream {
+                    Stream::Tcp(stream) => converse(stream, talk, stopped).await,
+                    Stream::Unix(stream) => converse(stream, talk, stopped).await,
+                }
                 drop(slot);
             });
         }
-        drop(self.socket);
+        drop(self.0);
         while connections.join_next().await.is_some() {}
     }
 }
 
-fn has_no_ipv6(error: &std::io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
-        || error.kind() == std::io::ErrorKind::AddrNotAvailable
+impl Socket {
+    async fn accept(&self) -> io::Result<Stream> {
+        match self {
+            Self::Tcp(socket, _) => socket.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
+            Self::Unix(socket) => socket.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+        }
+    }
 }
 
-async fn converse<A: Answers>(stream: TcpStream, answers: Arc<A>, mut stopped: watch::Receiver<()>) {
-    let service = service_fn(|request| async { Ok::<_, std::convert::Infallible>(answers.answer(request).await) });
+impl Stream {
+    fn end(&self) -> io::Result<End<'_>> {
+        Ok(match self {
+            Self::Tcp(stream) => End::Tcp { local: stream.local_addr()?, peer: stream.peer_addr()? },
+            Self::Unix(stream) => End::Unix(stream),
+        })
+    }
+
+    fn say(&self, words: &[u8]) {
+        drop(match self {
+            Self::Tcp(stream) => stream.try_write(words),
+            Self::Unix(stream) => stream.try_write(words),
+        });
+    }
+}
+
+fn is_theirs(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ConnectionAborted
+}
+
+fn has_no_ipv6(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
+        || error.kind() == io::ErrorKind::AddrNotAvailable
+}
+
+async fn converse<A: Answers, S: AsyncRead + AsyncWrite + Send + 'static>(
+    stream: S,
+    (answers, caller, lifetime): (Arc<A>, A::Caller, Option<Duration>),
+    mut stopped: watch::Receiver<()>,
+) {
+    let service =
+        service_fn(|request| async { Ok::<_, std::convert::Infallible>(answers.answer(request, &caller).await) });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADERS)
         .max_buf_size(LONGEST_HEAD)
         .max_headers(MOST_HEADERS)
         .half_close(false);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(STALL));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(Box::pin(stream)), service));
+    let worn_out = async {
+        match lifetime {
+            Some(lifetime) => sleep(lifetime).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
         _ = connection.as_mut() => return,
         _ = stopped.changed() => {}
-        () = sleep(CONNECTION) => {}
+        () = worn_out => {}
     }
     connection.as_mut().graceful_shutdown();
     drop(timeout(GRACE, connection).await);
