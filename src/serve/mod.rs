@@ -2,6 +2,7 @@
 
 mod admin;
 mod body;
+mod guard;
 mod listen;
 mod slots;
 
