@@ -54,8 +54,14 @@ fn main() {
                     }
                     let (secrets, layouts) = (secrets.clone(), Arc::clone(&layouts));
                     let (unknown, rendered) = (BTreeSet::new(), BTreeMap::new());
-                    let snapshot =
-                        Arc::new(Snapshot { generation: Generation(1), secrets, unknown, layouts, rendered });
+                    let snapshot = Arc::new(Snapshot {
+                        generation: Generation(1),
+                        secrets,
+                        unknown,
+                        layouts,
+                        env: Arc::default(),
+                        rendered,
+                    });
                     let begun = Instant::now();
                     let published = sink.publish(&snapshot, begun).expect("a publish");
                     let took = begun.elapsed();

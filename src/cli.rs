@@ -96,16 +96,16 @@ pub enum Command {
 
 impl ValueEnum for Syntax {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Dotenv, Self::Sh, Self::Json, Self::EnvFile]
+        &Self::ALL
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let (name, help) = match self {
-            Self::Dotenv => ("dotenv", "NAME='value', as dotenv libraries read it"),
-            Self::Sh => ("sh", "export NAME='value'"),
-            Self::Json => ("json", "One object"),
-            Self::EnvFile => ("envfile", "NAME='value', as Kubernetes reads it"),
+        let help = match self {
+            Self::Dotenv => "NAME='value', as dotenv libraries read it",
+            Self::Sh => "export NAME='value'",
+            Self::Json => "One object",
+            Self::EnvFile => "NAME='value', as Kubernetes reads it",
         };
-        Some(PossibleValue::new(name).help(help))
+        Some(PossibleValue::new(self.name()).help(help))
     }
 }

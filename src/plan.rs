@@ -11,7 +11,7 @@ use std::time::Duration;
 use crate::config::{Config, Directory, List};
 use crate::extract::Cut;
 use crate::reference::{Object, Reference, SecretName};
-use crate::render::Recipe;
+use crate::render::{Recipe, Variables};
 use crate::secret::Part;
 
 /// Directory → relative path of the file → what it holds.
@@ -37,7 +37,7 @@ pub enum Content {
 }
 
 /// Everything that is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Plan {
     /// What is asked for, and how often: the shortest interval that any of its names wants.
     pub objects: BTreeMap<Object, Duration>,
@@ -49,6 +49,8 @@ pub struct Plan {
     pub names: BTreeMap<SecretName, Wanted>,
     /// Which directory shows what.
     pub layouts: Arc<Layouts>,
+    /// The variables that are served.
+    pub env: Arc<Variables>,
     /// Of every hook, the names whose change it wants to hear of; in the order of the configuration.
     pub hooks: Vec<BTreeSet<SecretName>>,
 }
@@ -117,7 +119,7 @@ pub fn plan(config: &Config) -> Plan {
     };
     let layouts = Arc::new(config.files.iter().map(layout).collect());
     let hooks = config.on_change.iter().map(|entry| entry.secrets.clone()).collect();
-    Plan { objects, standbys, list: config.refresh.list, names, layouts, hooks }
+    Plan { objects, standbys, list: config.refresh.list, names, layouts, env: Arc::clone(&config.env), hooks }
 }
 
 #[cfg(test)]

@@ -140,6 +140,12 @@ pub trait Pulse: Send + Sync + 'static {
     fn beats(&self) -> impl Future<Output = bool> + Send;
 }
 
+/// What has everything fetched anew, for whoever asks from outside.
+pub trait Refresh: Send + Sync + 'static {
+    /// Sees to it that everything is asked for now.
+    fn refresh(&self) -> impl Future<Output = ()> + Send;
+}
+
 /// Whom to tell that secrets have changed, once readers can see it.
 pub trait Hook: Send + Sync + 'static {
     /// What messages call it: how, and whom.

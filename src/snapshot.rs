@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::plan::{Content, Layouts, Plan};
 use crate::reference::SecretName;
-use crate::render::Failure;
+use crate::render::{Failure, Variables};
 use crate::secret::{Secret, SecretValue};
 
 pub use rendered::{Made, Rendered};
@@ -45,6 +45,8 @@ pub struct Snapshot {
     pub unknown: BTreeSet<SecretName>,
     /// Which directory shows which of them as which file.
     pub layouts: Arc<Layouts>,
+    /// The variables that are made of them for whoever asks.
+    pub env: Arc<Variables>,
     /// What was made of several of them, by the file's whole path.
     pub rendered: BTreeMap<PathBuf, Rendered>,
 }
@@ -79,6 +81,16 @@ impl Snapshot {
             Content::Rendered { mode, .. } => Some((path.as_path(), *mode)),
             Content::Secret { .. } => None,
         })
+    }
+
+    /// The names whose content came, went or changed after another whole; all of them where there is none.
+    pub fn changed_since(&self, previous: Option<&Self>) -> BTreeSet<SecretName> {
+        let Some(previous) = previous else { return self.secrets.keys().cloned().collect() };
+        let differs = |name: &&SecretName| match (previous.secrets.get(*name), self.secrets.get(*name)) {
+            (Some(old), Some(new)) => !Arc::ptr_eq(old, new) && !old.same_content(new),
+            (old, new) => old.is_some() != new.is_some(),
+        };
+        previous.secrets.keys().chain(self.secrets.keys()).filter(differs).cloned().collect()
     }
 
     /// The files that could not be made, and why.
@@ -216,27 +228,19 @@ pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> M
         .cloned()
         .collect();
     let generation = previous.map_or(Generation(1), |previous| previous.generation.next());
-    let (layouts, rendered) = (Arc::clone(&plan.layouts), BTreeMap::new());
-    let mut next = Snapshot { generation, secrets, unknown, layouts, rendered };
-    let changed = changed_names(&next, previous);
-    let same_layout =
-        previous.is_some_and(|previous| previous.layouts == next.layouts && previous.unknown == next.unknown);
-    if changed.is_empty() && same_layout {
+    let (layouts, env, rendered) = (Arc::clone(&plan.layouts), Arc::clone(&plan.env), BTreeMap::new());
+    let mut next = Snapshot { generation, secrets, unknown, layouts, env, rendered };
+    let changed = next.changed_since(previous);
+    let is_same = |previous: &Snapshot| {
+        previous.layouts == next.layouts && previous.env == next.env && previous.unknown == next.unknown
+    };
+    if changed.is_empty() && previous.is_some_and(is_same) {
         return Merged::Unchanged;
     }
     let is_revoked = |name: &&SecretName| matches!(holdings.held.get(*name), Some(Held::Revoked(_)));
     let revoked = plan.names.keys().filter(is_revoked).cloned().collect();
     next.rendered = rendered::all(&next, previous, (&changed, &revoked));
     Merged::Advanced { next: Arc::new(next), changed }
-}
-
-fn changed_names(next: &Snapshot, previous: Option<&Snapshot>) -> BTreeSet<SecretName> {
-    let Some(previous) = previous else { return next.secrets.keys().cloned().collect() };
-    let differs = |name: &&SecretName| match (previous.secrets.get(*name), next.secrets.get(*name)) {
-        (Some(old), Some(new)) => !old.same_content(new),
-        (old, new) => old.is_some() != new.is_some(),
-    };
-    previous.secrets.keys().chain(next.secrets.keys()).filter(differs).cloned().collect()
 }
 
 #[cfg(test)]

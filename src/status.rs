@@ -2,6 +2,8 @@
 //!
 //! Readiness is computed when asked: nothing wakes up for it.
 
+mod report;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +18,8 @@ use crate::reference::{Reference, SecretName};
 use crate::render;
 use crate::secret::Version;
 use crate::snapshot::Snapshot;
+
+pub use report::{DirectoryReport, HookReport, Report, SecretReport, rfc3339};
 
 /// Whether applications may be served.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +109,19 @@ pub enum Origin {
     Fetched,
     /// Fetched from the standby, because there was no value and the source was unavailable.
     Standby,
+}
+
+impl Origin {
+    /// What metrics and reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Absent => "absent",
+            Self::Adopted => "adopted",
+            Self::Fetched => "primary",
+            Self::Standby => "standby",
+        }
+    }
 }
 
 /// Whether a source has ever given a value: only then refusing it takes something away.

@@ -29,7 +29,7 @@ pub(super) async fn init(
     config.on_change.clear();
     start::tell_identities(&config);
     start::tell_unpublished(&config);
-    let Started { agent, .. } = start::agent(&config, environment)?;
+    let Started { agent, .. } = start::agent(&config, environment, None)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let timeout = timeout.unwrap_or(config.startup_timeout);

@@ -7,6 +7,7 @@ mod get;
 mod init;
 mod once;
 mod run;
+mod serve;
 mod sources;
 mod start;
 mod stdout;

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is known once that is decided. `config` publishes nothing.
 pub(super) async fn look(config: &Config, environment: &BTreeMap<String, String>) -> Result<View, Ended> {
-    let Started { agent, .. } = start::agent(config, environment)?;
+    let Started { agent, .. } = start::agent(config, environment, None)?;
     let (view, mut followed) = (agent.view(), agent.view());
     let (tell, events) = mpsc::channel(1);
     let mut running = pin!(agent.run(events));

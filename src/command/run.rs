@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, watch};
 
 use super::follow::Follower;
+use super::serve::{self, Serving};
 use super::start::{self, Started};
 use super::{Ended, admin};
 use crate::cli::Global;
@@ -18,7 +19,8 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     start::tell_unpublished(&config);
     // What is read from here on is watched before.
     let follower = Follower::new(config.clone(), file, (global, environment));
-    let Started { agent, source, metrics } = start::agent(&config, environment)?;
+    let serving = serve::open(&config).await?;
+    let Started { agent, source, metrics } = start::agent(&config, environment, serving.as_ref().map(Serving::sink))?;
     let listener = admin::open(&config).await?;
     tracing::info!(
         secrets = config.secrets.len(),
@@ -28,17 +30,22 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     );
     let (tell, events) = mpsc::channel(1);
     let (stop, stopped) = watch::channel(());
-    let (view, asked) = (agent.view(), tell.clone());
-    let answering = async {
+    let (view, asked) = (agent.view(), (tell.clone(), metrics));
+    let probed = async {
         if let Some(listener) = listener {
-            admin::serve(listener, (asked, metrics), view, stopped).await;
+            admin::serve(listener, asked.clone(), view.clone(), stopped.clone()).await;
+        }
+    };
+    let served = async {
+        if let Some(serving) = serving {
+            serving.serve(asked.clone(), view.clone(), stopped.clone()).await;
         }
     };
     let turning = async {
         agent.run(events).await;
         drop(stop);
     };
-    tokio::join!(turning, follower.follow(signals, &source, tell), answering);
+    tokio::join!(turning, follower.follow(signals, &source, tell), probed, served);
     tracing::info!("stopped");
     Ok(())
 }

@@ -130,7 +130,11 @@ pub(super) struct Started {
 
 /// Builds the edges of a configuration and the loop over them. Directories are tried here: where nothing can be
 /// published, nothing needs to be fetched.
-pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Started, Ended> {
+pub(super) fn agent(
+    config: &Config,
+    environment: &Environment,
+    endpoints: Option<Box<dyn Sink>>,
+) -> Result<Started, Ended> {
     let none = || Ended::new(Exit::Bug, "the kernel gives no random bytes".to_owned());
     let metrics = process::salt().map(Metrics::new).ok_or_else(none)?;
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
@@ -147,6 +151,7 @@ pub(super) fn agent(config: &Config, environment: &Environment) -> Result<Starte
         }
         sinks.push(Box::new(sink));
     }
+    sinks.extend(endpoints);
     let clock = clock::system();
     let settings = azure::Settings {
         authorities: authorities(config)?,

@@ -68,7 +68,7 @@ impl Look {
         });
         gauges(encoder, ("secret_failing", None, "Its last attempt failed, and how."), failing)?;
         let origins =
-            names.iter().map(|(name, one)| (vec![("secret", name.as_str()), ("origin", origin(one.origin))], 1_u64));
+            names.iter().map(|(name, one)| (vec![("secret", name.as_str()), ("origin", one.origin.name())], 1_u64));
         gauges(encoder, ("secret_origin", None, "Where the present value is from."), origins)
     }
 
@@ -146,14 +146,4 @@ fn gauges<'a, V: EncodeGaugeValue>(
 
 fn seconds(time: UnixTime) -> f64 {
     time.since_epoch().as_secs_f64()
-}
-
-fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::None => "none",
-        Origin::Absent => "absent",
-        Origin::Adopted => "adopted",
-        Origin::Fetched => "primary",
-        Origin::Standby => "standby",
-    }
 }

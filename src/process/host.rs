@@ -17,6 +17,11 @@ pub fn salt() -> Option<[u8; 16]> {
     (filled == Ok(bytes.len())).then_some(bytes)
 }
 
+/// The user that this process runs as, by its number.
+pub fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     rustix::termios::isatty(rustix::stdio::stdout())

@@ -11,6 +11,6 @@ mod signals;
 pub use environment::environment;
 pub use harden::harden;
 pub use hook::SignalHook;
-pub use host::{is_first_process, may_be_swapped, node_name, salt, stdout_is_terminal};
+pub use host::{is_first_process, may_be_swapped, node_name, salt, stdout_is_terminal, uid};
 pub use panic::exit_on_panic;
 pub use signals::{Signal, Signals};

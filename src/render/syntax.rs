@@ -21,6 +21,24 @@ pub enum Syntax {
 }
 
 impl Syntax {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Dotenv, Self::Sh, Self::Json, Self::EnvFile];
+
+    /// What people call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dotenv => "dotenv",
+            Self::Sh => "sh",
+            Self::Json => "json",
+            Self::EnvFile => "envfile",
+        }
+    }
+
+    /// The one that people call so.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|syntax| syntax.name() == name)
+    }
+
     /// Writes the variables in the order of their names, or says of each that cannot be written why.
     pub fn write(self, variables: &BTreeMap<&str, SecretValue>) -> Result<SecretValue, Failure> {
         match self {

@@ -32,8 +32,17 @@ impl Variables {
 
     /// What they are. One whose secret has no value on purpose is not set.
     pub fn values(&self, values: &Values) -> Result<BTreeMap<&str, SecretValue>, Failure> {
+        self.values_of(|_| true, values)
+    }
+
+    /// The same of those that are wanted.
+    pub fn values_of(
+        &self,
+        is_wanted: impl Fn(&Variable) -> bool,
+        values: &Values,
+    ) -> Result<BTreeMap<&str, SecretValue>, Failure> {
         let (mut set, mut wrong) = (BTreeMap::new(), Vec::new());
-        for (name, variable) in &self.0 {
+        for (name, variable) in self.0.iter().filter(|(_, variable)| is_wanted(variable)) {
             match variable.value(name, values) {
                 Ok(value) => set.extend(value.map(|value| (name.as_str(), value))),
                 Err(Failure(reason)) => wrong.push(reason),

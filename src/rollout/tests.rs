@@ -5,7 +5,8 @@ use crate::snapshot::Generation;
 
 fn snapshot(generation: u64) -> Arc<Snapshot> {
     let (secrets, unknown, rendered) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
-    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, layouts: Arc::default(), rendered })
+    let (layouts, env) = (Arc::default(), Arc::default());
+    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, layouts, env, rendered })
 }
 
 fn now() -> Instant {

@@ -2,8 +2,6 @@ mod lists;
 mod plans;
 mod properties;
 
-use std::sync::Arc;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -38,8 +36,7 @@ fn schedule(objects: impl IntoIterator<Item = Object>, now: Moment) -> Schedule 
 
 /// A plan of nothing but objects, each with its interval.
 fn plan(objects: BTreeMap<Object, Duration>) -> Plan {
-    let (standbys, list) = (BTreeSet::new(), List::Auto);
-    Plan { objects, standbys, list, names: BTreeMap::new(), layouts: Arc::default(), hooks: Vec::new() }
+    Plan { objects, ..Plan::default() }
 }
 
 fn fails(blame: Blame, kind: Kind) -> Failure {

@@ -21,11 +21,17 @@ pub(super) struct Refusal {
     pub(super) code: &'static str,
     /// The cause, and what to do; nothing of a secret.
     pub(super) message: String,
+    /// What belongs to it in a header.
+    pub(super) header: Option<(HeaderName, HeaderValue)>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into() }
+        Self { status, code, message: message.into(), header: None }
+    }
+
+    pub(super) fn with(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self { header: Some((name, value)), ..self }
     }
 }
 

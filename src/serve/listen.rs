@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use tokio_io_timeout::TimeoutWriter;
 
 use super::body::Body;
 use super::slots::{Most, Share, Slots};
+use super::socket::{self, SocketFile};
 use crate::config::admin::Listen;
 
 /// From the first byte of a connection, or the end of an answer, to the end of a request's headers.
@@ -79,7 +81,11 @@ pub struct Listener(Socket);
 #[derive(Debug)]
 enum Socket {
     Tcp(TcpListener, SocketAddr),
-    Unix(UnixListener),
+    /// The file goes when nobody listens any more.
+    Unix {
+        socket: UnixListener,
+        _file: SocketFile,
+    },
 }
 
 enum Stream {
@@ -104,16 +110,16 @@ impl Listener {
         Ok(Self(Socket::Tcp(socket, address)))
     }
 
-    /// One that is open already.
-    pub(super) fn of(socket: UnixListener) -> Self {
-        Self(Socket::Unix(socket))
+    /// Opens a socket, or says why not and what to do.
+    pub async fn open_socket(path: &Path) -> Result<Self, String> {
+        socket::open(path).await.map(|(socket, file)| Self(Socket::Unix { socket, _file: file }))
     }
 
     /// Where it listens, if that is a port.
     pub fn address(&self) -> Option<SocketAddr> {
         match self.0 {
             Socket::Tcp(_, address) => Some(address),
-            Socket::Unix(_) => None,
+            Socket::Unix { .. } => None,
         }
     }
 
@@ -161,7 +167,7 @@ impl Socket {
     async fn accept(&self) -> io::Result<Stream> {
         match self {
             Self::Tcp(socket, _) => socket.accept().await.map(|(stream, _)| Stream::Tcp(stream)),
-            Self::Unix(socket) => socket.accept().await.map(|(stream, _)| Stream::Unix(stream)),
+            Self::Unix { socket, .. } => socket.accept().await.map(|(stream, _)| Stream::Unix(stream)),
         }
     }
 }

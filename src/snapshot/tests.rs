@@ -3,7 +3,6 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::List;
 use crate::extract::Cut;
 use crate::plan::{Content, Wanted};
 use crate::reference::{Object, Reference};
@@ -14,14 +13,7 @@ fn name(name: &str) -> SecretName {
 }
 
 fn plan(names: &[&str]) -> Plan {
-    let mut plan = Plan {
-        objects: BTreeMap::new(),
-        standbys: BTreeSet::new(),
-        list: List::Auto,
-        names: BTreeMap::new(),
-        layouts: Arc::default(),
-        hooks: Vec::new(),
-    };
+    let mut plan = Plan::default();
     let mut files = BTreeMap::new();
     for text in names {
         let object = Object::File(format!("/{text}").into());

@@ -11,7 +11,6 @@ use tokio::time::sleep;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::super::*;
-use crate::config::List;
 use crate::extract::Cut;
 use crate::failure::{Blame, Code, Kind};
 use crate::moment::{Moment, UnixTime};
@@ -313,14 +312,7 @@ impl Stage {
         let lines = Lines::default();
         let logging = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
         let begun = tokio::time::Instant::now();
-        let mut plan = Plan {
-            objects: BTreeMap::new(),
-            standbys: BTreeSet::new(),
-            list: List::Auto,
-            names: BTreeMap::new(),
-            layouts: Arc::default(),
-            hooks: Vec::new(),
-        };
+        let mut plan = Plan::default();
         let (source, mut files) = (Arc::new(Script::default()), BTreeMap::new());
         for (name, steps) in scripts {
             let object = object(&name);

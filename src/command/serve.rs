@@ -1,0 +1,102 @@
+//! The endpoints for values, joined with the loop.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::Ended;
+use crate::agent::Event;
+use crate::config::Config;
+use crate::config::admin::Listen;
+use crate::config::serve::{Allow, Callers};
+use crate::exit::Exit;
+use crate::metrics::Metrics;
+use crate::ports::{Refresh, Sink};
+use crate::serve::{Door, Listener, Publisher, Values};
+use crate::status::View;
+use crate::{clock, process};
+
+/// What is open, and what is shown there.
+pub(super) struct Serving {
+    publisher: Publisher,
+    /// What tells this run's tags from every other's.
+    run: [u8; 16],
+    doors: Vec<(Listener, Door)>,
+}
+
+/// Asks the loop.
+struct Loop(mpsc::Sender<Event>);
+
+impl Refresh for Loop {
+    async fn refresh(&self) {
+        // One that has ended refreshes nothing any more.
+        drop(self.0.send(Event::Refresh).await);
+    }
+}
+
+/// Opens the socket and the port that the configuration wants.
+pub(super) async fn open(config: &Config) -> Result<Option<Serving>, Ended> {
+    let wrong = |reason| Ended::new(Exit::Config, reason);
+    if !config.serve.has_values() {
+        return Ok(None);
+    }
+    let mut doors = Vec::new();
+    if let Some(socket) = &config.serve.socket {
+        let name = "serve.socket";
+        let listener = Listener::open_socket(&socket.path).await;
+        let listener = listener.map_err(|reason| wrong(format!("{name}.path {reason}")))?;
+        tracing::info!("values are served at the socket {} {}", socket.path.display(), to(&socket.allow));
+        doors.push((listener, Door::for_uids(name, socket.allow.clone(), process::uid())));
+    }
+    if let Some(http) = &config.serve.http {
+        let name = "serve.http";
+        let listener = Listener::open(Listen::At(http.listen)).await;
+        let listener =
+            listener.map_err(|reason| wrong(format!("{name}.listen {reason}; choose another address or port")))?;
+        let address = listener.address().map(|address| address.to_string()).unwrap_or_default();
+        let (door, whom) = match &http.callers {
+            Callers::Uids(allow) => (Door::for_uids(name, allow.clone(), process::uid()), to(allow)),
+            Callers::Bearer(_) => return Err(wrong("tokenFile".to_owned())),
+        };
+        tracing::info!(address, "values are served at http://{address}: {whom}");
+        doors.push((listener, door));
+    }
+    let run = process::salt().ok_or_else(|| Ended::new(Exit::Bug, "the kernel gives no random bytes"))?;
+    Ok(Some(Serving { publisher: Publisher::default(), run, doors }))
+}
+
+/// Who may call, in words.
+fn to(allow: &Allow) -> String {
+    match allow {
+        Allow::Own => format!("to uid {}, keyferry's own", process::uid()),
+        Allow::Uids(uids) => {
+            let uids: Vec<String> = uids.keys().map(ToString::to_string).collect();
+            format!("to uid {}", uids.join(", "))
+        }
+    }
+}
+
+impl Serving {
+    /// What the loop publishes to.
+    pub(super) fn sink(&self) -> Box<dyn Sink> {
+        Box::new(self.publisher.clone())
+    }
+
+    /// Answers until nobody holds the other end of `stopped`.
+    pub(super) async fn serve(
+        self,
+        (tell, metrics): (mpsc::Sender<Event>, Metrics),
+        view: watch::Receiver<View>,
+        stopped: watch::Receiver<()>,
+    ) {
+        let values = Values::new(&self.publisher, self.run, (view, clock::system(), metrics), stopped);
+        let values = Arc::new(values);
+        let mut serving = JoinSet::new();
+        for (listener, door) in self.doors {
+            serving.spawn(Arc::clone(&values).serve(listener, door));
+        }
+        values.refresh(&Loop(tell)).await;
+        while serving.join_next().await.is_some() {}
+    }
+}

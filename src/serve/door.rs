@@ -1,0 +1,134 @@
+//! Who may come in at an endpoint, and what each gets to see.
+
+use std::fmt;
+
+use hyper::StatusCode;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+
+use super::guard::Refusal;
+use super::kernel::{self, Unknown};
+use super::listen::End;
+use super::slots::Share;
+use crate::config::serve::{Allow, Visible};
+use crate::secret::SecretValue;
+
+/// What is at the other end of a connection, as far as the kernel says.
+#[derive(Debug)]
+pub(super) enum Caller {
+    /// A process of this user.
+    Uid(u32),
+    /// Somebody of whom it cannot be said; why.
+    Unknown(Unknown),
+    /// Nobody has looked: a token will say.
+    Anybody,
+}
+
+/// An endpoint's door.
+pub struct Door {
+    /// The key of the configuration, for messages.
+    name: &'static str,
+    lock: Lock,
+}
+
+enum Lock {
+    /// Opens to these users.
+    Uids { allow: Allow, own: u32 },
+    /// Opens to whoever knows this.
+    Bearer(SecretValue),
+}
+
+impl Door {
+    /// For users, by the kernel's word. `own` is this process's.
+    pub fn for_uids(name: &'static str, allow: Allow, own: u32) -> Self {
+        Self { name, lock: Lock::Uids { allow, own } }
+    }
+
+    /// For whoever sends this token (RFC 6750).
+    pub fn for_bearer(name: &'static str, token: SecretValue) -> Self {
+        Self { name, lock: Lock::Bearer(token) }
+    }
+
+    /// Looks who is at the other end. Once for each connection, when it begins: as long as it lasts nobody else can have
+    /// the same end of it.
+    pub(super) fn meet(&self, end: End<'_>) -> (Caller, Share) {
+        let uid = match (&self.lock, end) {
+            (Lock::Bearer(_), _) => return (Caller::Anybody, Share::Strangers),
+            (Lock::Uids { .. }, End::Tcp { local, peer }) => kernel::uid_of_tcp(local, peer),
+            (Lock::Uids { .. }, End::Unix(stream)) => kernel::uid_of_unix(stream),
+        };
+        let caller = uid.map_or_else(Caller::Unknown, Caller::Uid);
+        let share = self.share(&caller);
+        (caller, share)
+    }
+
+    /// Whose share of connections it takes. All who may not come in have one together, whoever they are.
+    pub(super) fn share(&self, caller: &Caller) -> Share {
+        match caller {
+            Caller::Uid(uid) if self.visible(*uid).is_some() => Share::Uid(*uid),
+            Caller::Uid(_) | Caller::Unknown(_) | Caller::Anybody => Share::Strangers,
+        }
+    }
+
+    /// What it gets to see, or why nothing.
+    pub(super) fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<&Visible, Refusal> {
+        let forbidden = |code, message: String| Err(Refusal::new(StatusCode::FORBIDDEN, code, message));
+        match (&self.lock, caller) {
+            (Lock::Bearer(token), _) => knows(headers, token).map(|()| &Visible::All),
+            (Lock::Uids { .. }, Caller::Uid(uid)) => match self.visible(*uid) {
+                Some(visible) => Ok(visible),
+                None => {
+                    forbidden("CallerNotAllowed", format!("uid {uid} may not call: name it in '{}.allow'", self.name))
+                }
+            },
+            (Lock::Uids { .. }, Caller::Unknown(why)) => {
+                forbidden("CallerUnknown", format!("the kernel does not say who calls: {why}"))
+            }
+            (Lock::Uids { .. }, Caller::Anybody) => {
+                forbidden("CallerUnknown", "nobody has looked who calls".to_owned())
+            }
+        }
+    }
+
+    fn visible(&self, uid: u32) -> Option<&Visible> {
+        match &self.lock {
+            Lock::Uids { allow: Allow::Own, own } => (uid == *own).then_some(&Visible::All),
+            Lock::Uids { allow: Allow::Uids(uids), .. } => uids.get(&uid),
+            Lock::Bearer(_) => None,
+        }
+    }
+}
+
+impl Caller {
+    /// Its uid, if that is known.
+    pub(super) fn uid(&self) -> Option<u32> {
+        match self {
+            Self::Uid(uid) => Some(*uid),
+            Self::Unknown(_) | Self::Anybody => None,
+        }
+    }
+}
+
+/// Whether the token is sent, compared in a time that does not tell how much of it is right.
+fn knows(headers: &HeaderMap, token: &SecretValue) -> Result<(), Refusal> {
+    let mut sent = headers.get_all(AUTHORIZATION).iter();
+    let bearer = |value: &HeaderValue| {
+        let (scheme, rest) = value.as_bytes().split_at_checked("Bearer ".len())?;
+        scheme.eq_ignore_ascii_case(b"Bearer ").then(|| SecretValue::new(rest.to_vec()))
+    };
+    if sent.next().and_then(bearer).is_some_and(|sent| sent.ct_eq(token)) && sent.next().is_none() {
+        return Ok(());
+    }
+    let message =
+        "send 'Authorization: Bearer <token>' with what is in the token file; it is another one after each start";
+    let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "TokenMissing", message);
+    Err(refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
