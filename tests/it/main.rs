@@ -30,6 +30,7 @@ mod outages;
 mod reload;
 mod rotation;
 mod sdk;
+mod serve;
 mod silence;
 mod sources;
 mod standby;

@@ -1,0 +1,7 @@
+//! The endpoints for values: what a process beside keyferry gets from them.
+
+mod callers;
+pub mod client;
+mod hostile;
+mod values;
+mod waiting;
