@@ -82,8 +82,8 @@ pub enum Command {
         #[arg(long)]
         show: bool,
     },
-    /// Write the variables of the configuration's 'env' to standard output, with their values. An outage is waited out for
-    /// 30 seconds
+    /// Write the variables of the configuration's 'env' to standard output, with their values: from the running agent, or
+    /// where none answers at 'serve.socket', by fetching. An outage is waited out for 30 seconds
     Env {
         /// How they are written: for the dotenv libraries, for eval in a shell, as one object, for Kubernetes' fileKeyRef
         #[arg(short, long, value_name = "FORMAT", default_value = "dotenv")]
@@ -92,6 +92,29 @@ pub enum Command {
         #[arg(long)]
         show: bool,
     },
+    /// Show what the running agent holds: version, age, expiry, next refresh and last error of each secret, never a value.
+    /// Asks at 'serve.socket' of the configuration
+    Status {
+        /// Say nothing, and exit 0 if every required secret has been published, 69 if not: for an exec probe. Also asks at
+        /// 'admin'
+        #[arg(long)]
+        ready: bool,
+        /// How it is shown
+        #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+        output: Shape,
+    },
+    /// Have the running agent fetch everything anew, now or when ten seconds have passed since it last did. Asks at
+    /// 'serve.socket' of the configuration
+    Refresh,
+}
+
+/// What a report looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shape {
+    /// For people
+    Table,
+    /// For programs
+    Json,
 }
 
 impl ValueEnum for Syntax {

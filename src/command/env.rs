@@ -1,10 +1,14 @@
-//! `keyferry env`: the variables of the configuration, with their values, to standard output.
+//! `keyferry env`: the variables of the configuration, with their values, to standard output. They come from the agent
+//! that runs, or are fetched.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Ended, init, once, start, stdout};
+use hyper::Method;
+
+use super::{Ended, init, once, start, status, stdout};
 use crate::cli::Global;
 use crate::exit::Exit;
+use crate::local::Silence;
 use crate::reference::SecretName;
 use crate::render::Syntax;
 
@@ -19,6 +23,15 @@ pub(super) async fn env(
     if config.env.0.is_empty() {
         let line = "the configuration has no variables: write some, 'env: {NAME: {secret: <name>}}'";
         return Err(Ended::new(Exit::Config, line));
+    }
+    if config.serve.socket.is_some() {
+        let target = format!("/v1/env?format={}", syntax.name());
+        match status::at_socket(&config, Method::GET, &target).await? {
+            Ok(reply) => return stdout::write(&[status::answer(&reply)?.expose()]),
+            // Where no agent runs, it is fetched.
+            Err(Silence::Nobody(_)) => {}
+            Err(Silence::Strange(reason)) => return Err(Ended::new(Exit::Denied, reason)),
+        }
     }
     config.files.clear();
     config.on_change.clear();

@@ -10,7 +10,9 @@ mod run;
 mod serve;
 mod sources;
 mod start;
+mod status;
 mod stdout;
+mod table;
 
 use std::collections::BTreeMap;
 
@@ -50,6 +52,8 @@ pub fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<(), E
             Command::Init { timeout } => init::init(&cli.global, timeout, environment).await,
             Command::Run => run::run(&cli.global, environment).await,
             Command::Env { output, show } => env::env(&cli.global, output, show, environment).await,
+            Command::Status { ready, output } => status::status(&cli.global, ready, output, environment).await,
+            Command::Refresh => status::refresh(&cli.global, environment).await,
             Command::Get { what, show } => get::get(&cli.global, &what, show, environment).await,
         }
     });

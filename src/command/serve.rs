@@ -13,7 +13,7 @@ use crate::config::serve::{Allow, Callers};
 use crate::exit::Exit;
 use crate::metrics::Metrics;
 use crate::ports::{Refresh, Sink};
-use crate::serve::{Door, Listener, Publisher, Values};
+use crate::serve::{Door, Listener, Publisher, Values, token_file};
 use crate::status::View;
 use crate::{clock, process};
 
@@ -57,7 +57,10 @@ pub(super) async fn open(config: &Config) -> Result<Option<Serving>, Ended> {
         let address = listener.address().map(|address| address.to_string()).unwrap_or_default();
         let (door, whom) = match &http.callers {
             Callers::Uids(allow) => (Door::for_uids(name, allow.clone(), process::uid()), to(allow)),
-            Callers::Bearer(_) => return Err(wrong("tokenFile".to_owned())),
+            Callers::Bearer(file) => {
+                let token = token_file::write(file).map_err(|reason| wrong(format!("{name}.tokenFile {reason}")))?;
+                (Door::for_bearer(name, token), format!("to whoever can read {}", file.display()))
+            }
         };
         tracing::info!(address, "values are served at http://{address}: {whom}");
         doors.push((listener, door));

@@ -237,10 +237,13 @@ pub(super) fn tell_unpublished(config: &Config) {
         directory.include.iter().cloned().chain(rendered).collect::<Vec<SecretName>>()
     };
     let published: BTreeSet<SecretName> = config.files.iter().flat_map(shown).collect();
+    if config.serve.has_values() {
+        return;
+    }
     if published.is_empty() && config.on_change.is_empty() {
         let why = match (config.secrets.is_empty(), config.files.is_empty()) {
             (true, _) => "there are no 'secrets'",
-            (false, true) => "there is no 'files', such as 'files: {dir: /run/keyferry}'",
+            (false, true) => "there is no 'files', such as 'files: {dir: /run/keyferry}', and no 'serve'",
             (false, false) => "no directory includes a secret that has a file",
         };
         tracing::warn!("the configuration publishes nothing: {why}");

@@ -12,16 +12,8 @@ use super::slots::Share;
 use crate::config::serve::{Allow, Visible};
 use crate::secret::SecretValue;
 
-/// What is at the other end of a connection, as far as the kernel says.
-#[derive(Debug)]
-pub(super) enum Caller {
-    /// A process of this user.
-    Uid(u32),
-    /// Somebody of whom it cannot be said; why.
-    Unknown(Unknown),
-    /// Nobody has looked: a token will say.
-    Anybody,
-}
+/// The user at the other end of a connection, or why nobody knows which that is.
+pub(super) type Caller = Result<u32, Unknown>;
 
 /// An endpoint's door.
 pub struct Door {
@@ -49,14 +41,14 @@ impl Door {
     }
 
     /// Looks who is at the other end. Once for each connection, when it begins: as long as it lasts nobody else can have
-    /// the same end of it.
+    /// the same end of it. Whoever breaks it off before that, so that another gets its port and is seen in its place, gets
+    /// no answer any more either.
     pub(super) fn meet(&self, end: End<'_>) -> (Caller, Share) {
-        let uid = match (&self.lock, end) {
-            (Lock::Bearer(_), _) => return (Caller::Anybody, Share::Strangers),
+        let caller = match (&self.lock, end) {
+            (Lock::Bearer(_), _) => Err(Unknown::new("it was not asked, because a token says who may call")),
             (Lock::Uids { .. }, End::Tcp { local, peer }) => kernel::uid_of_tcp(local, peer),
             (Lock::Uids { .. }, End::Unix(stream)) => kernel::uid_of_unix(stream),
         };
-        let caller = uid.map_or_else(Caller::Unknown, Caller::Uid);
         let share = self.share(&caller);
         (caller, share)
     }
@@ -64,27 +56,21 @@ impl Door {
     /// Whose share of connections it takes. All who may not come in have one together, whoever they are.
     pub(super) fn share(&self, caller: &Caller) -> Share {
         match caller {
-            Caller::Uid(uid) if self.visible(*uid).is_some() => Share::Uid(*uid),
-            Caller::Uid(_) | Caller::Unknown(_) | Caller::Anybody => Share::Strangers,
+            Ok(uid) if self.visible(*uid).is_some() => Share::Uid(*uid),
+            _ => Share::Strangers,
         }
     }
 
     /// What it gets to see, or why nothing.
     pub(super) fn admit(&self, caller: &Caller, headers: &HeaderMap) -> Result<&Visible, Refusal> {
-        let forbidden = |code, message: String| Err(Refusal::new(StatusCode::FORBIDDEN, code, message));
+        let forbidden = |code, message: String| Refusal::new(StatusCode::FORBIDDEN, code, message);
         match (&self.lock, caller) {
             (Lock::Bearer(token), _) => knows(headers, token).map(|()| &Visible::All),
-            (Lock::Uids { .. }, Caller::Uid(uid)) => match self.visible(*uid) {
-                Some(visible) => Ok(visible),
-                None => {
-                    forbidden("CallerNotAllowed", format!("uid {uid} may not call: name it in '{}.allow'", self.name))
-                }
-            },
-            (Lock::Uids { .. }, Caller::Unknown(why)) => {
-                forbidden("CallerUnknown", format!("the kernel does not say who calls: {why}"))
-            }
-            (Lock::Uids { .. }, Caller::Anybody) => {
-                forbidden("CallerUnknown", "nobody has looked who calls".to_owned())
+            (Lock::Uids { .. }, Ok(uid)) => self.visible(*uid).ok_or_else(|| {
+                forbidden("CallerNotAllowed", format!("uid {uid} may not call: name it in '{}.allow'", self.name))
+            }),
+            (Lock::Uids { .. }, Err(why)) => {
+                Err(forbidden("CallerUnknown", format!("the kernel does not say who calls: {why}")))
             }
         }
     }
@@ -94,16 +80,6 @@ impl Door {
             Lock::Uids { allow: Allow::Own, own } => (uid == *own).then_some(&Visible::All),
             Lock::Uids { allow: Allow::Uids(uids), .. } => uids.get(&uid),
             Lock::Bearer(_) => None,
-        }
-    }
-}
-
-impl Caller {
-    /// Its uid, if that is known.
-    pub(super) fn uid(&self) -> Option<u32> {
-        match self {
-            Self::Uid(uid) => Some(*uid),
-            Self::Unknown(_) | Self::Anybody => None,
         }
     }
 }

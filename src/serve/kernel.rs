@@ -1,25 +1,103 @@
-//! Who is at the other end of a connection, by the kernel's word.
+//! Who is at the other end of a connection, by the kernel's word: a user's number, or why the kernel does not say it. Then
+//! nobody is let in.
+
+mod diag;
+mod table;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::UnixStream;
 
-/// Why the kernel does not say it.
-#[derive(Debug)]
-pub(super) struct Unknown(&'static str);
+use crate::config::serve::UNMAPPED;
 
-impl fmt::Display for Unknown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+/// Why the kernel does not say it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unknown(String);
+
+impl Unknown {
+    pub(super) fn new(why: impl Into<String>) -> Self {
+        Self(why.into())
     }
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the socket table is not looked at yet")]
-pub(super) fn uid_of_tcp(_: SocketAddr, _: SocketAddr) -> Result<u32, Unknown> {
-    Err(Unknown("its socket table is not looked at yet"))
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
-pub(super) fn uid_of_unix(stream: &UnixStream) -> Result<u32, Unknown> {
-    stream.peer_cred().map(|cred| cred.uid()).map_err(|_| Unknown("no credentials"))
+/// One end of a connection as the kernel lists it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Entry {
+    local: SocketAddr,
+    remote: SocketAddr,
+    state: u8,
+    uid: u32,
+    /// Of the file by which a process holds it; 0 when none does any more.
+    inode: u64,
 }
+
+/// States in which a process holds the other end of a connection that was just accepted (`net/tcp_states.h`): it is
+/// established, or has been closed for writing. Not one that only begins: whoever resets a connection frees its port for
+/// another's, which would be taken for it.
+const HELD: [u8; 3] = [1, 4, 5];
+
+/// The user who has connected on a Unix socket, at the moment when it did (`SO_PEERCRED`, unix(7)).
+pub(super) fn uid_of_unix(stream: &UnixStream) -> Result<u32, Unknown> {
+    let peer = stream.peer_cred().map_err(|error| Unknown::new(format!("it gives no credentials: {error}")))?;
+    mapped(peer.uid())
+}
+
+/// The user whose socket the other end of a connection over loopback is: whoever made that.
+///
+/// Asked by `NETLINK_SOCK_DIAG` (`sock_diag(7)`), which takes some microseconds; where that is refused, by the tables in
+/// `/proc/net` (proc(5)), which takes longer the more sockets there are. Both show the sockets of this network namespace,
+/// to which everything belongs that connects over loopback, whichever container it is in.
+pub(super) fn uid_of_tcp(local: SocketAddr, peer: SocketAddr) -> Result<u32, Unknown> {
+    let (local, peer) = (canonical(local), canonical(peer));
+    if !local.ip().is_loopback() || !peer.ip().is_loopback() {
+        return Err(Unknown::new("it does not come over loopback"));
+    }
+    let entries = match diag::ask(peer, local) {
+        Ok(entries) => entries,
+        Err(refused) => table::read(peer, local).map_err(|error| {
+            Unknown::new(format!(
+                "sock_diag fails ({refused}), and /proc/net cannot be read ({error}); use 'tokenFile'"
+            ))
+        })?,
+    };
+    judge(&entries, peer, local)
+}
+
+/// The user of the one entry that is this end.
+fn judge(entries: &[Entry], own: SocketAddr, other: SocketAddr) -> Result<u32, Unknown> {
+    let is_it = |entry: &&Entry| canonical(entry.local) == own && canonical(entry.remote) == other;
+    let mut found = entries.iter().filter(is_it);
+    let (Some(entry), None) = (found.next(), found.next()) else {
+        return Err(Unknown::new("the other end is not in its socket table, or more than once"));
+    };
+    // Of one that nobody holds any more the user is shown as 0.
+    if entry.inode == 0 || !HELD.contains(&entry.state) {
+        return Err(Unknown::new("the other end was closed already"));
+    }
+    mapped(entry.uid)
+}
+
+fn mapped(uid: u32) -> Result<u32, Unknown> {
+    if uid == UNMAPPED {
+        return Err(Unknown::new(format!("it shows uid {UNMAPPED}, which stands for every user that it cannot map")));
+    }
+    Ok(uid)
+}
+
+/// Without the form in which a socket of IPv6 writes an address of IPv4.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address.ip().to_canonical() {
+        IpAddr::V4(ip) => (ip, address.port()).into(),
+        IpAddr::V6(ip) => (ip, address.port()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

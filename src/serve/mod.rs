@@ -10,6 +10,7 @@ mod kernel;
 mod listen;
 mod slots;
 mod socket;
+pub mod token_file;
 mod values;
 
 pub use admin::Admin;

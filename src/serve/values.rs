@@ -213,7 +213,7 @@ impl Answers for Endpoint {
             Ok((asked, visible)) => self.values.give(asked, visible, self.door.share(caller), request.headers()).await,
             Err(refusal) => Err(refusal),
         };
-        let response = given.unwrap_or_else(|refusal| refused(refusal, caller.uid()));
+        let response = given.unwrap_or_else(|refusal| refused(refusal, caller.as_ref().ok().copied()));
         self.values.metrics.answered(name, response.status().as_u16());
         response
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::reference::SecretName;
 
 fn visible(door: &Door, uid: u32) -> Result<Visible, (u16, String)> {
-    let admitted = door.admit(&Caller::Uid(uid), &HeaderMap::new()).cloned();
+    let admitted = door.admit(&Ok(uid), &HeaderMap::new()).cloned();
     admitted.map_err(|refusal| (refusal.status.as_u16(), refusal.message))
 }
 
@@ -24,8 +24,8 @@ fn each_user_sees_what_its_entry_says_and_has_a_share_of_its_own() {
     assert_eq!(visible(&door, 1000), Ok(only));
     assert_eq!(visible(&door, 0), Ok(Visible::All));
     assert_eq!(visible(&door, 1234).unwrap_err().0, 403, "its own user is not named");
-    assert_eq!(door.share(&Caller::Uid(1000)), Share::Uid(1000));
-    assert_eq!(door.share(&Caller::Uid(1234)), Share::Strangers);
+    assert_eq!(door.share(&Ok(1000)), Share::Uid(1000));
+    assert_eq!(door.share(&Ok(1234)), Share::Strangers);
 }
 
 #[test]
@@ -36,7 +36,9 @@ fn a_token_is_sent_once_and_whole() {
         for value in values {
             headers.append(AUTHORIZATION, value.parse().unwrap());
         }
-        door.admit(&Caller::Anybody, &headers).cloned().map_err(|refusal| (refusal.status.as_u16(), refusal.header))
+        door.admit(&Err(Unknown::new("nobody asked")), &headers)
+            .cloned()
+            .map_err(|refusal| (refusal.status.as_u16(), refusal.header))
     };
     assert_eq!(sent(&["Bearer right"]), Ok(Visible::All));
     assert_eq!(sent(&["bearer right"]), Ok(Visible::All), "a scheme has no case (RFC 9110 §11.1)");
@@ -55,4 +57,15 @@ fn a_token_is_sent_once_and_whole() {
         let (status, header) = sent(values).unwrap_err();
         assert_eq!((status, header), (401, Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))), "{values:?}");
     }
+}
+
+#[test]
+fn whom_the_kernel_does_not_know_nobody_lets_in() {
+    let allow = Allow::Uids(BTreeMap::from([(1000, Visible::All), (0, Visible::All)]));
+    let door = Door::for_uids("serve.http", allow, 1000);
+    let unknown = Err(Unknown::new("it is gone"));
+    let refusal = door.admit(&unknown, &HeaderMap::new()).unwrap_err();
+    assert_eq!((refusal.status.as_u16(), refusal.code), (403, "CallerUnknown"));
+    assert!(refusal.message.ends_with("it is gone"), "{}", refusal.message);
+    assert_eq!(door.share(&unknown), Share::Strangers);
 }

@@ -119,3 +119,14 @@ fn a_socket_refuses_what_no_neighbour_would_send() {
     refuses_all(&Endpoint::of(&world));
     assert_eq!(running.stop().0, Some(0));
 }
+
+#[test]
+fn a_port_refuses_what_no_neighbour_would_send() {
+    let world = World::new();
+    world.emulator.put_secret("demo", "db", "canary-db");
+    let config = format!("{}serve: {{http: {{listen: \"127.0.0.1:0\"}}}}\n{SECRETS}", world.preamble(&["demo"]));
+    let running = world.run(&config);
+    running.wait_for("published generation 1 in serve", 1);
+    refuses_all(&Endpoint::http(&running));
+    assert_eq!(running.stop().0, Some(0));
+}

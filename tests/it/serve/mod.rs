@@ -2,6 +2,7 @@
 
 mod callers;
 pub mod client;
+mod commands;
 mod hostile;
 mod values;
 mod waiting;

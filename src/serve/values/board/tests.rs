@@ -69,7 +69,7 @@ fn a_look_at_the_same_whole_is_no_news() {
     assert_eq!(first.changed, [PathBuf::from("a")]);
     let mut board = publisher.board();
     board.mark_unchanged();
-    assert_eq!(publisher.publish(&whole(1, &[("a", "1")]), tick).unwrap().changed, [PathBuf::new(); 0]);
+    assert_eq!(publisher.publish(&whole(1, &[("a", "1")]), tick).unwrap().changed.len(), 0);
     assert!(!board.has_changed().unwrap());
     let gone = publisher.publish(&whole(2, &[]), tick).unwrap();
     assert_eq!((gone.changed.len(), gone.removed), (0, vec![PathBuf::from("a")]));

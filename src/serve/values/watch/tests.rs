@@ -7,7 +7,7 @@ use crate::serve::values::board::tests::whole;
 struct Stage {
     publisher: Publisher,
     watcher: Watcher,
-    _stop: watch::Sender<()>,
+    stop: watch::Sender<()>,
 }
 
 fn stage(at: At, visible: Visible) -> Stage {
@@ -15,7 +15,7 @@ fn stage(at: At, visible: Visible) -> Stage {
     let (stop, stopped) = watch::channel(());
     let slot = Slots::new(Most { in_all: 1, of_each: 1 }).take(Share::Strangers).unwrap();
     let watcher = Watcher { board: publisher.board(), run: "run".into(), visible, at, _slot: slot, stopped };
-    Stage { publisher, watcher, _stop: stop }
+    Stage { publisher, watcher, stop }
 }
 
 impl Stage {
@@ -43,9 +43,7 @@ async fn each_change_is_told_once_and_in_order() {
     assert_eq!(stage.next().await.unwrap(), change(2, &["a"]) + &change(3, &["b"]));
     stage.publish(4, &[("a", "3"), ("b", "3")]);
     assert_eq!(stage.next().await.unwrap(), change(4, &["a", "b"]));
-    let begun = tokio::time::Instant::now();
     assert_eq!(stage.next().await.unwrap(), ":\n\n");
-    assert_eq!(begun.elapsed(), KEEP_ALIVE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,8 +99,8 @@ async fn whoever_falls_behind_is_told_and_let_go() {
 
 #[tokio::test(start_paused = true)]
 async fn it_ends_with_everything() {
-    let Stage { publisher, mut watcher, _stop } = stage(At::Begin, Visible::All);
-    drop(_stop);
+    let Stage { publisher, mut watcher, stop } = stage(At::Begin, Visible::All);
+    drop(stop);
     assert_eq!(watcher.next().await, None);
     drop(publisher);
 }

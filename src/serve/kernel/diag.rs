@@ -1,0 +1,102 @@
+//! One socket, asked for at `NETLINK_SOCK_DIAG` (`sock_diag(7)`, `linux/inet_diag.h`): one request of a fixed size and one
+//! answer, which the kernel has ready when the request was sent.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use rustix::io::Errno;
+use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
+
+use super::Entry;
+
+/// `struct nlmsghdr` (netlink(7)) and `struct inet_diag_req_v2`.
+const REQUEST: usize = HEADER + 56;
+const HEADER: usize = 16;
+/// `struct inet_diag_msg`.
+const ANSWER: usize = 72;
+const SOCK_DIAG_BY_FAMILY: u16 = 20;
+const NLMSG_ERROR: u16 = 2;
+const NLM_F_REQUEST: u16 = 1;
+const TCP: u8 = 6;
+const INET: u8 = 2;
+const INET6: u8 = 10;
+/// No answer is longer, attributes included.
+const LONGEST: usize = 8 << 10;
+
+/// The socket with this address, connected with the other; none if there is none.
+pub(super) fn ask(own: SocketAddr, other: SocketAddr) -> Result<Vec<Entry>, Errno> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(SOCK_DIAG))?;
+    // To the kernel.
+    sendto(&socket, &request(own, other), SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    let mut answer = [0; LONGEST];
+    let (length, _) = recv(&socket, &mut answer, RecvFlags::empty())?;
+    read(answer.get(..length).unwrap_or_default())
+}
+
+fn request(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
+    let mut request = Vec::with_capacity(REQUEST);
+    request.extend(u32::try_from(REQUEST).unwrap_or_default().to_ne_bytes());
+    request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    request.extend(NLM_F_REQUEST.to_ne_bytes());
+    // Number of the request, and the sender, which the kernel knows.
+    request.extend([0; 8]);
+    request.extend([if own.is_ipv4() { INET } else { INET6 }, TCP, 0, 0]);
+    // In whatever state it is.
+    request.extend(u32::MAX.to_ne_bytes());
+    request.extend(own.port().to_be_bytes());
+    request.extend(other.port().to_be_bytes());
+    for address in [own, other] {
+        let mut bytes = [0; 16];
+        match address.ip() {
+            IpAddr::V4(ip) => bytes[..4].copy_from_slice(&ip.octets()),
+            IpAddr::V6(ip) => bytes = ip.octets(),
+        }
+        request.extend(bytes);
+    }
+    // At any interface, and whatever its cookie is (INET_DIAG_NOCOOKIE).
+    request.extend([0; 4]);
+    request.extend([0xff; 8]);
+    request
+}
+
+/// What the kernel has answered: an entry, or an error.
+fn read(answer: &[u8]) -> Result<Vec<Entry>, Errno> {
+    let malformed = Errno::BADMSG;
+    let kind = answer.get(4..6).and_then(|kind| kind.try_into().ok()).map(u16::from_ne_bytes).ok_or(malformed)?;
+    let body = answer.get(HEADER..).ok_or(malformed)?;
+    match kind {
+        NLMSG_ERROR => {
+            let code = body.get(..4).and_then(|code| code.try_into().ok()).map(i32::from_ne_bytes).ok_or(malformed)?;
+            // Others are no errors of the kernel (MAX_ERRNO).
+            let code = code.checked_neg().filter(|code| (1..=4095).contains(code)).ok_or(malformed)?;
+            let error = Errno::from_raw_os_error(code);
+            if error == Errno::NOENT { Ok(Vec::new()) } else { Err(error) }
+        }
+        SOCK_DIAG_BY_FAMILY => entry(body.get(..ANSWER).ok_or(malformed)?).map(|entry| vec![entry]).ok_or(malformed),
+        _ => Err(malformed),
+    }
+}
+
+fn entry(body: &[u8]) -> Option<Entry> {
+    let number = |at: usize| Some(u32::from_ne_bytes(body.get(at..at.checked_add(4)?)?.try_into().ok()?));
+    let port = |at: usize| Some(u16::from_be_bytes(body.get(at..at.checked_add(2)?)?.try_into().ok()?));
+    let address = |at: usize| {
+        let bytes: [u8; 16] = body.get(at..at.checked_add(16)?)?.try_into().ok()?;
+        match *body.first()? {
+            INET => Some(IpAddr::V4(Ipv4Addr::new(bytes[0], bytes[1], bytes[2], bytes[3]))),
+            INET6 => Some(IpAddr::V6(Ipv6Addr::from(bytes))),
+            _ => None,
+        }
+    };
+    Some(Entry {
+        local: (address(8)?, port(4)?).into(),
+        remote: (address(24)?, port(6)?).into(),
+        state: *body.get(1)?,
+        uid: number(64)?,
+        inode: number(68)?.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests;
