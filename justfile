@@ -41,3 +41,7 @@ fleet:
 sidecar: static
     cargo bench --bench rotation
     cargo bench --bench idle
+
+# Cached reads beside a bare hyper server, and a minute of load while secrets rotate (apt-get install wrk).
+serve: static
+    cargo bench --bench serve

@@ -74,6 +74,15 @@ impl Endpoint {
         answer
     }
 
+    /// Sends of these bytes as many as are taken at once, and reads nothing.
+    pub fn pour(&self, bytes: &[u8]) -> impl Sized + use<> {
+        let Self::Unix(path) = self else { panic!("only into a socket") };
+        let mut stream = UnixStream::connect(path).unwrap();
+        stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+        drop(stream.write_all(bytes));
+        stream
+    }
+
     /// A request with what every request needs, and these headers.
     pub fn ask(&self, method: &str, target: &str, headers: &[&str]) -> Reply {
         self.begin(method, target, headers).end()

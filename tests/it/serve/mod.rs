@@ -4,5 +4,6 @@ mod callers;
 pub mod client;
 mod commands;
 mod hostile;
+mod load;
 mod values;
 mod waiting;

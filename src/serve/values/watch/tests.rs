@@ -47,6 +47,40 @@ async fn each_change_is_told_once_and_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_thousand_rotations_are_a_thousand_changes_for_each() {
+    let mut stage = stage(At::Begin, Visible::All);
+    stage.publish(1, &[("a", "1")]);
+    let Stage { mut publisher, watcher, stop } = stage;
+    let slots = Slots::new(Most { in_all: 10, of_each: 10 });
+    let follow = |_| {
+        let (board, run, slot) = (watcher.board.clone(), "run".into(), slots.take(Share::Strangers).unwrap());
+        let mut own =
+            Watcher { board, run, visible: Visible::All, at: At::Begin, _slot: slot, stopped: watcher.stopped.clone() };
+        tokio::spawn(async move {
+            let mut told = String::new();
+            while !told.contains("id: run-1001\n") {
+                told.push_str(std::str::from_utf8(&own.next().await.unwrap()).unwrap());
+            }
+            told
+        })
+    };
+    let following: Vec<_> = (0..10).map(follow).collect();
+    for generation in 2..=1001 {
+        // Whoever keeps up is let have its turn, in its own time.
+        for _ in 0..generation % 7 {
+            tokio::task::yield_now().await;
+        }
+        let value = generation.to_string();
+        publisher.publish(&whole(generation, &[("a", &value)]), crate::clock::system()().tick).unwrap();
+    }
+    let expected: String = (2..=1001).map(|generation| change(generation, &["a"])).collect();
+    for told in following {
+        assert_eq!(told.await.unwrap().trim_start_matches("id: run-1\n\n"), expected);
+    }
+    drop(stop);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_not_be_seen_is_not_told_of() {
     let mut stage = stage(At::Begin, Visible::Only([SecretName::parse("b").unwrap()].into()));
     stage.publish(1, &[("a", "1"), ("b", "1")]);
