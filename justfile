@@ -1,7 +1,7 @@
 # What CI runs, and what people run. Each line is plain cargo: without just, type it.
 
 # Everything that must be green.
-ci: fmt clippy test python
+ci: fmt clippy test python monitoring
 
 fmt:
     cargo fmt --all --check
@@ -12,13 +12,19 @@ clippy:
 test:
     cargo test --workspace --locked
 
-# The official Python SDK signs in to the emulator and reads from it: proof that it is honest.
+# The official Python SDK signs in to the emulator and reads from it: proof that it is honest. The official parser of metrics
+# reads what an agent tells.
 python:
-    cargo build --locked -p keyferry-emulator
+    cargo build --locked -p keyferry -p keyferry-emulator
     python3 -m venv target/python
     target/python/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements.txt
     target/python/bin/python tests/python/read_with_the_official_sdk.py target/debug/keyferry-emulator
     target/python/bin/python tests/python/sign_in_with_the_official_sdk.py target/debug/keyferry-emulator
+    target/python/bin/python tests/python/scrape_with_the_official_parser.py target/debug/keyferry-emulator target/debug/keyferry
+
+# The alert rules of deploy/monitoring, and when each fires, by Prometheus' promtool.
+monitoring:
+    .ci/promtool
 
 # Licences, advisories, sources and duplicates of what is linked (cargo install cargo-deny).
 deny:

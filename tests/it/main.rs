@@ -25,6 +25,7 @@ mod idle;
 mod ids;
 mod leak;
 mod lists;
+mod monitoring;
 mod network;
 mod outages;
 mod reload;
