@@ -11,7 +11,7 @@ use saphyr_parser::Parser;
 use serde_json::Value;
 
 use crate::admin::{address, get};
-use crate::harness::{Running, SOON, World, eventually};
+use crate::harness::{Running, SOON, World, binary, end, eventually};
 
 /// What Prometheus knows of whom it scrapes, by either sample of how to.
 const OF_TARGETS: [&str; 5] = ["namespace", "pod", "container", "job", "instance"];
@@ -196,4 +196,10 @@ fn every_alert_is_explained_and_tested_both_ways() {
         alerts += 1;
     }
     assert_eq!(readme.matches("| `Keyferry").count(), alerts, "README has others");
+    let help = String::from_utf8(end(&mut binary(&["--help"])).stdout).unwrap();
+    let commands: Vec<&str> = rules.split(" -- keyferry ").skip(1).filter_map(|rest| rest.lines().next()).collect();
+    assert!(!commands.is_empty());
+    for command in commands {
+        assert!(help.contains(&format!("\n  {command} ")), "no command {command} in {help}");
+    }
 }
