@@ -100,7 +100,8 @@ fn start(address: SocketAddr, connections: u32, duration: &str) -> Child {
     let mut command = Command::new("wrk");
     command.args(["-t1", "--latency", "-c", &connections, "-d", duration, "-H", "Keyferry-Request: true"]);
     command.arg(format!("http://{address}/v1/secrets/s0")).stdout(Stdio::piped());
-    command.spawn().unwrap_or_else(|error| panic!("wrk is needed ({error}): apt-get install wrk"))
+    let started = command.spawn().map_err(|error| format!("wrk is needed ({error}): apt-get install wrk"));
+    started.unwrap()
 }
 
 fn wrk(address: SocketAddr, connections: u32, duration: &str) -> String {
@@ -109,7 +110,7 @@ fn wrk(address: SocketAddr, connections: u32, duration: &str) -> String {
 
 fn rate(said: &str) -> f64 {
     let line = said.lines().find_map(|line| line.strip_prefix("Requests/sec:"));
-    line.unwrap_or_else(|| panic!("{said}")).trim().parse().unwrap()
+    line.unwrap().trim().parse().unwrap()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
