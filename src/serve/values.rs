@@ -10,6 +10,7 @@ mod secret;
 mod watch;
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,7 @@ use crate::ports::Refresh;
 use crate::status::{Report, View};
 use board::{Board, Shown};
 use route::{Asked, Wish};
+use secret::{Found, Tags};
 use watch::{Watcher, events};
 
 pub use board::Publisher;
@@ -105,15 +107,24 @@ impl Values {
         share: Share,
         headers: &HeaderMap,
     ) -> Result<Response<Body>, Refusal> {
-        let now = (self.clock)().wall;
         match asked {
             Asked::Env(syntax) => env::env(self.shown().as_deref(), visible, syntax),
             Asked::Secrets => {
                 let shown = self.shown().ok_or_else(unready)?;
                 let view = self.view.borrow();
-                Ok(json(StatusCode::OK, &listing::Listing::new(&shown, &view, visible, now)))
+                Ok(json(StatusCode::OK, &listing::Listing::new(&shown, &view, visible, (self.clock)().wall)))
             }
-            Asked::Secret(wish) => self.secret(&wish, visible, share, headers).await,
+            Asked::Secret(wish) => {
+                let tags = Tags { run: &self.run, json: wish.json, headers };
+                let found = match wish.wait {
+                    None => secret::find(&wish, self.shown().as_deref(), visible)?,
+                    Some(wait) => {
+                        let _slot = self.waiting.take(share).ok_or_else(too_many)?;
+                        self.another(&wish, visible, &tags, wait).await?
+                    }
+                };
+                Ok(found.answer(&wish, &tags))
+            }
             Asked::Watch => {
                 let watcher = Watcher {
                     board: self.board.clone(),
@@ -132,54 +143,37 @@ impl Values {
             Asked::Status => {
                 let view = self.view.borrow();
                 let all = *visible == Visible::All;
-                Ok(json(StatusCode::OK, &Report::new(&view, now, |name| visible.shows(name), all)))
+                let report = Report::new(&view, (self.clock)().wall, |name| visible.shows(name), all);
+                Ok(json(StatusCode::OK, &report))
             }
         }
     }
 
-    /// The value, at once or when it is another one than the caller knows; at the latest when it does not want to wait
-    /// any longer, or everything ends.
-    async fn secret(
-        &self,
-        wish: &Wish,
-        visible: &Visible,
-        share: Share,
-        headers: &HeaderMap,
-    ) -> Result<Response<Body>, Refusal> {
-        let mut board = self.board.clone();
-        let mut stopped = self.stopped.clone();
-        let tag_of = |found: &secret::Found| secret::tag(&self.run, found.since, wish.json);
-        let look = |board: &mut Board| {
-            let shown = board.borrow_and_update().clone();
-            secret::find(wish, shown.as_deref(), visible)
-        };
+    /// The value, when it is another one than the caller knows; at the latest when it does not want to wait any longer, or
+    /// everything ends.
+    async fn another(&self, wish: &Wish, visible: &Visible, tags: &Tags<'_>, wait: Duration) -> Result<Found, Refusal> {
+        let (mut board, mut stopped) = (self.board.clone(), self.stopped.clone());
+        let mut until = pin!(sleep_until(Instant::from_std(later((self.clock)().tick, wait))));
+        let look = |board: &mut Board| secret::find(wish, board.borrow_and_update().as_deref(), visible);
         let mut found = look(&mut board);
-        let known = |found: &secret::Found| secret::is_known(headers, &tag_of(found));
-        let Some(wait) = wish.wait else {
-            return found.map(|found| found.answer(wish, &tag_of(&found), known(&found)));
-        };
-        let _slot = self.waiting.take(share).ok_or_else(too_many)?;
-        let until = sleep_until(Instant::from_std(later((self.clock)().tick, wait)));
-        tokio::pin!(until);
         // Who says nothing of what it knows waits for the next.
-        let begun = found.as_ref().ok().map(&tag_of).filter(|_| !headers.contains_key(hyper::header::IF_NONE_MATCH));
+        let begun = found.as_ref().ok().map(|found| found.since).filter(|_| !tags.are_sent());
         loop {
             let is_news = match &found {
-                Ok(found) => !known(found) && begun.as_ref() != Some(&tag_of(found)),
+                Ok(found) => !tags.include(found.since) && begun != Some(found.since),
                 // What has no value yet may get one; what cannot be had by asking longer is said at once.
                 Err(refusal) => refusal.status != StatusCode::SERVICE_UNAVAILABLE,
             };
             if is_news {
-                break;
+                return found;
             }
             tokio::select! {
-                changed = board.changed() => if changed.is_err() { break },
-                () = &mut until => break,
-                _ = stopped.changed() => break,
+                changed = board.changed() => if changed.is_err() { return found },
+                () = &mut until => return found,
+                _ = stopped.changed() => return found,
             }
             found = look(&mut board);
         }
-        found.map(|found| found.answer(wish, &tag_of(&found), known(&found)))
     }
 
     fn shown(&self) -> Option<Arc<Shown>> {

@@ -57,23 +57,43 @@ fn no_such_part(secret: &Secret) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "PartNotFound", message)
 }
 
-/// What tells two values of one name apart: this run, and the whole with which it came. Nothing of the value goes into it,
-/// and that of another run never compares equal.
-pub(super) fn tag(run: &str, since: Generation, json: bool) -> String {
-    format!("\"{run}-{since}{}\"", if json { "-json" } else { "" })
+/// What tells two values of one name apart: this run, the whole with which each came, and the form. Nothing of the value
+/// goes into a tag, and that of another run never compares equal.
+#[derive(Debug)]
+pub(super) struct Tags<'a> {
+    pub(super) run: &'a str,
+    /// Whether the value is in JSON.
+    pub(super) json: bool,
+    /// The request's.
+    pub(super) headers: &'a HeaderMap,
 }
 
-/// Whether the caller has what has this tag (RFC 9110 §13.1.2).
-pub(super) fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+impl Tags<'_> {
+    fn tag(&self, since: Generation) -> String {
+        format!("\"{}-{since}{}\"", self.run, if self.json { "-json" } else { "" })
+    }
+
+    /// Whether the caller says which values it has.
+    pub(super) fn are_sent(&self) -> bool {
+        self.headers.contains_key(IF_NONE_MATCH)
+    }
+
+    /// Whether the caller has the value of this whole (RFC 9110 §13.1.2).
+    pub(super) fn include(&self, since: Generation) -> bool {
+        self.are_sent() && is_among(self.headers, &self.tag(since))
+    }
+}
+
+fn is_among(headers: &HeaderMap, tag: &str) -> bool {
     let tags = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = tags.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
 impl Found {
-    /// The answer, with its bytes unless the caller knows them.
-    pub(super) fn answer(&self, wish: &Wish, tag: &str, known: bool) -> Response<body::Body> {
-        let mut response = if known {
+    /// The answer, with its bytes unless the caller has them.
+    pub(super) fn answer(&self, wish: &Wish, tags: &Tags<'_>) -> Response<body::Body> {
+        let mut response = if tags.include(self.since) {
             let mut response = Response::new(body::plain(Vec::new()));
             *response.status_mut() = StatusCode::NOT_MODIFIED;
             response
@@ -84,7 +104,7 @@ impl Found {
             answer(StatusCode::OK, kind, body::part(Arc::clone(&self.secret), self.part))
         };
         let headers = response.headers_mut();
-        headers.extend(HeaderValue::from_str(tag).ok().map(|tag| (ETAG, tag)));
+        headers.extend(HeaderValue::from_str(&tags.tag(self.since)).ok().map(|tag| (ETAG, tag)));
         headers.insert(VARY, HeaderValue::from_static("Accept"));
         response
     }

@@ -66,13 +66,14 @@ fn of_a_certificate_a_part_is_chosen() {
 
 #[test]
 fn a_tag_is_this_run_s_and_of_one_form() {
-    let tags = [tag("r1", Generation(1), false), tag("r2", Generation(1), false), tag("r1", Generation(1), true)];
-    assert_eq!(tags[0], "\"r1-1\"");
     let mut headers = HeaderMap::new();
-    headers.append(IF_NONE_MATCH, format!("\"other\", W/{}", tags[0]).parse().unwrap());
-    assert!(is_known(&headers, &tags[0]));
-    assert!(!is_known(&headers, &tags[1]) && !is_known(&headers, &tags[2]));
-    assert!(!is_known(&HeaderMap::new(), &tags[0]));
+    headers.append(IF_NONE_MATCH, "\"other\", W/\"r1-1\"".parse().unwrap());
+    let known = |run, json, since| Tags { run, json, headers: &headers }.include(Generation(since));
+    assert!(known("r1", false, 1));
+    assert!(!known("r2", false, 1) && !known("r1", true, 1) && !known("r1", false, 2));
+    assert_eq!(Tags { run: "r1", json: true, headers: &headers }.tag(Generation(7)), "\"r1-7-json\"");
+    let none = HeaderMap::new();
+    assert!(!Tags { run: "r1", json: false, headers: &none }.include(Generation(1)));
     headers.append(IF_NONE_MATCH, "*".parse().unwrap());
-    assert!(is_known(&headers, &tags[1]));
+    assert!(Tags { run: "r2", json: false, headers: &headers }.include(Generation(9)));
 }
