@@ -41,8 +41,8 @@ impl Door {
     }
 
     /// Looks who is at the other end. Once for each connection, when it begins: as long as it lasts nobody else can have
-    /// the same end of it. Whoever breaks it off before that, so that another gets its port and is seen in its place, gets
-    /// no answer any more either.
+    /// the same end of it. Whoever breaks it off before that, so that another gets its port and is seen in its place, is
+    /// not listened to any more (`listen`).
     pub(super) fn meet(&self, end: End<'_>) -> (Caller, Share) {
         let caller = match (&self.lock, end) {
             (Lock::Bearer(_), _) => Err(Unknown::new("it was not asked, because a token says who may call")),

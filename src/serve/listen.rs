@@ -143,6 +143,11 @@ impl Listener {
             };
             let Ok(end) = stream.end() else { continue };
             let (caller, share) = answers.meet(end);
+            // Whoever has reset the connection meanwhile may have left its port to another, who was then seen in its place:
+            // what it has asked for is not done either.
+            if stream.end().is_err() {
+                continue;
+            }
             let Some(slot) = slots.take(share) else {
                 // Told as far as that costs nothing: nobody is waited for.
                 stream.say(FULL);
@@ -227,3 +232,6 @@ async fn converse<A: Answers, S: AsyncRead + AsyncWrite + Send + 'static>(
     connection.as_mut().graceful_shutdown();
     drop(timeout(GRACE, connection).await);
 }
+
+#[cfg(test)]
+mod tests;
