@@ -1,5 +1,6 @@
 //! Who is at the other end of a connection, by the kernel's word: a user's number, or why the kernel does not say it. Then
 //! nobody is let in.
+#![expect(clippy::disallowed_methods, reason = "this is where the kernel is asked about users")]
 
 mod diag;
 mod table;
@@ -85,10 +86,20 @@ fn judge(entries: &[Entry], own: SocketAddr, other: SocketAddr) -> Result<u32, U
 }
 
 fn mapped(uid: u32) -> Result<u32, Unknown> {
-    if uid == UNMAPPED {
-        return Err(Unknown::new(format!("it shows uid {UNMAPPED}, which stands for every user that it cannot map")));
+    if stands_for_many(uid, overflow()) {
+        return Err(Unknown::new(format!("it shows uid {uid}, which stands for every user that it cannot map")));
     }
     Ok(uid)
+}
+
+/// The last number is no user's either: it means 'none'.
+fn stands_for_many(uid: u32, overflow: Option<u32>) -> bool {
+    uid == UNMAPPED || uid == u32::MAX || Some(uid) == overflow
+}
+
+/// What an administrator has chosen in place of [`UNMAPPED`]: at any time, so that it is looked at each time.
+fn overflow() -> Option<u32> {
+    std::fs::read_to_string("/proc/sys/kernel/overflowuid").ok()?.trim_end().parse().ok()
 }
 
 /// Without the form in which a socket of IPv6 writes an address of IPv4.

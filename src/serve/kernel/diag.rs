@@ -1,13 +1,13 @@
 //! One socket, asked for at `NETLINK_SOCK_DIAG` (`sock_diag(7)`, `linux/inet_diag.h`): one request of a fixed size and one
-//! answer, which the kernel has ready when the request was sent.
+//! answer, which the kernel has ready when the request was sent. Nothing of an answer counts that is not wholly understood.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::io::Errno;
 use rustix::net::netlink::{SOCK_DIAG, SocketAddrNetlink};
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, recv, send, socket_with};
 
-use super::Entry;
+use super::{Entry, canonical};
 
 /// `struct nlmsghdr` (netlink(7)) and `struct inet_diag_req_v2`.
 const REQUEST: usize = HEADER + 56;
@@ -17,21 +17,36 @@ const ANSWER: usize = 72;
 const SOCK_DIAG_BY_FAMILY: u16 = 20;
 const NLMSG_ERROR: u16 = 2;
 const NLM_F_REQUEST: u16 = 1;
+/// Number of the request, by which its answer is known.
+const SEQUENCE: u32 = 1;
 const TCP: u8 = 6;
 const INET: u8 = 2;
 const INET6: u8 = 10;
 /// No answer is longer, attributes included.
 const LONGEST: usize = 8 << 10;
 
-/// The socket with this address, connected with the other; none if there is none.
+/// The socket with this address, connected with the other; none if there is none. The other one is ours.
 pub(super) fn ask(own: SocketAddr, other: SocketAddr) -> Result<Vec<Entry>, Errno> {
+    let found = exchange(own, other)?;
+    // A kernel without the module for TCP says of every socket that there is none. Ours there is.
+    if found.is_empty() && exchange(other, own)?.is_empty() {
+        return Err(Errno::PROTONOSUPPORT);
+    }
+    Ok(found)
+}
+
+fn exchange(own: SocketAddr, other: SocketAddr) -> Result<Vec<Entry>, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(SOCK_DIAG))?;
-    // To the kernel.
-    sendto(&socket, &request(own, other), SendFlags::empty(), &SocketAddrNetlink::new(0, 0))?;
+    // With the kernel: nobody else can answer from here on.
+    connect(&socket, &SocketAddrNetlink::new(0, 0))?;
+    send(&socket, &request(own, other), SendFlags::empty())?;
     let mut answer = [0; LONGEST];
-    let (length, _) = recv(&socket, &mut answer, RecvFlags::empty())?;
-    read(answer.get(..length).unwrap_or_default())
+    let (_, length) = recv(&socket, &mut answer, RecvFlags::TRUNC)?;
+    let mut found = read(answer.get(..length).ok_or(Errno::MSGSIZE)?)?;
+    // Where no connection is, the kernel shows who would accept one.
+    found.retain(|entry| canonical(entry.local) == own && canonical(entry.remote) == other);
+    Ok(found)
 }
 
 fn request(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
@@ -39,8 +54,9 @@ fn request(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
     request.extend(u32::try_from(REQUEST).unwrap_or_default().to_ne_bytes());
     request.extend(SOCK_DIAG_BY_FAMILY.to_ne_bytes());
     request.extend(NLM_F_REQUEST.to_ne_bytes());
-    // Number of the request, and the sender, which the kernel knows.
-    request.extend([0; 8]);
+    request.extend(SEQUENCE.to_ne_bytes());
+    // The sender, which the kernel knows.
+    request.extend([0; 4]);
     request.extend([if own.is_ipv4() { INET } else { INET6 }, TCP, 0, 0]);
     // In whatever state it is.
     request.extend(u32::MAX.to_ne_bytes());
@@ -60,22 +76,42 @@ fn request(own: SocketAddr, other: SocketAddr) -> Vec<u8> {
     request
 }
 
-/// What the kernel has answered: an entry, or an error.
-fn read(answer: &[u8]) -> Result<Vec<Entry>, Errno> {
+/// What the kernel has answered: entries, or an error.
+fn read(mut answer: &[u8]) -> Result<Vec<Entry>, Errno> {
     let malformed = Errno::BADMSG;
-    let kind = answer.get(4..6).and_then(|kind| kind.try_into().ok()).map(u16::from_ne_bytes).ok_or(malformed)?;
-    let body = answer.get(HEADER..).ok_or(malformed)?;
-    match kind {
-        NLMSG_ERROR => {
-            let code = body.get(..4).and_then(|code| code.try_into().ok()).map(i32::from_ne_bytes).ok_or(malformed)?;
-            // Others are no errors of the kernel (MAX_ERRNO).
-            let code = code.checked_neg().filter(|code| (1..=4095).contains(code)).ok_or(malformed)?;
-            let error = Errno::from_raw_os_error(code);
-            if error == Errno::NOENT { Ok(Vec::new()) } else { Err(error) }
+    let mut found = Vec::new();
+    loop {
+        let (kind, body, rest) = message(answer).ok_or(malformed)?;
+        match kind {
+            NLMSG_ERROR => {
+                let code =
+                    body.get(..4).and_then(|code| code.try_into().ok()).map(i32::from_ne_bytes).ok_or(malformed)?;
+                // Others are no errors of the kernel (MAX_ERRNO).
+                let code = code.checked_neg().filter(|code| (1..=4095).contains(code)).ok_or(malformed)?;
+                let error = Errno::from_raw_os_error(code);
+                if error != Errno::NOENT {
+                    return Err(error);
+                }
+            }
+            SOCK_DIAG_BY_FAMILY => found.push(entry(body.get(..ANSWER).ok_or(malformed)?).ok_or(malformed)?),
+            _ => return Err(malformed),
         }
-        SOCK_DIAG_BY_FAMILY => entry(body.get(..ANSWER).ok_or(malformed)?).map(|entry| vec![entry]).ok_or(malformed),
-        _ => Err(malformed),
+        if rest.is_empty() {
+            return Ok(found);
+        }
+        answer = rest;
     }
+}
+
+/// The first message's kind and what is in it, and what comes after it; none if it is cut, or answers something else.
+fn message(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?).try_into().ok()?;
+    let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
+    let is_ours = bytes.get(8..12)? == SEQUENCE.to_ne_bytes();
+    let body = bytes.get(HEADER..length)?;
+    // The next one begins at a multiple of four; the last one may end before.
+    let rest = bytes.get(length.checked_next_multiple_of(4)?..).unwrap_or_default();
+    is_ours.then_some((kind, body, rest))
 }
 
 fn entry(body: &[u8]) -> Option<Entry> {

@@ -7,6 +7,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::Entry;
 
+/// Of this thread's network namespace, as `sock_diag` shows it.
+const V4: &str = "/proc/thread-self/net/tcp";
+const V6: &str = "/proc/thread-self/net/tcp6";
 /// More than any machine has sockets, in bytes of their lines.
 const LONGEST: u64 = 256 << 20;
 
@@ -14,11 +17,11 @@ const LONGEST: u64 = 256 << 20;
 pub(super) fn read(own: SocketAddr, other: SocketAddr) -> std::io::Result<Vec<Entry>> {
     let mut found = Vec::new();
     // A socket of IPv6 that is connected with an address of IPv4 is in the other table.
-    let tables: &[&str] = if own.is_ipv4() { &["/proc/net/tcp", "/proc/net/tcp6"] } else { &["/proc/net/tcp6"] };
+    let tables: &[&str] = if own.is_ipv4() { &[V4, V6] } else { &[V6] };
     for table in tables {
         let file = match File::open(table) {
             // A kernel without IPv6 has no such table, and no such socket.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && *table != "/proc/net/tcp" => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && *table == V6 => continue,
             opened => opened?,
         };
         for line in BufReader::new(file.take(LONGEST)).lines() {

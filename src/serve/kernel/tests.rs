@@ -1,7 +1,14 @@
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
+use rustix::fs::{Mode, OFlags};
+use rustix::net::sockopt::set_socket_linger;
 use rustix::process::Uid;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space, set_thread_uid};
 
 use super::*;
 
@@ -44,8 +51,8 @@ fn looked_up(listen: &str, connect: impl Fn(u16) -> String, uid: u32) -> [Result
     let listener = TcpListener::bind(listen).unwrap();
     let target = connect(listener.local_addr().unwrap().port());
     // The kernel keeps uids by thread.
-    let connecting = std::thread::spawn(move || {
-        rustix::thread::set_thread_uid(Uid::from_raw(uid)).unwrap();
+    let connecting = thread::spawn(move || {
+        set_thread_uid(Uid::from_raw(uid)).unwrap();
         TcpStream::connect(target).unwrap()
     });
     let (accepted, peer) = listener.accept().unwrap();
@@ -94,5 +101,130 @@ fn of_a_connection_that_was_closed_nobody_is_told() {
     let read = table::read(peer, local).unwrap();
     assert!(judge(&read, peer, local).is_err(), "{read:?}");
     drop(accepted);
+    assert!(uid_of_tcp(local, peer).is_err());
+}
+
+/// Opens a connection from and to these addresses as a user: the kernel keeps uids by thread.
+fn open(from: SocketAddr, to: SocketAddr, uid: u32) -> OwnedFd {
+    let opening = thread::spawn(move || {
+        set_thread_uid(Uid::from_raw(uid)).unwrap();
+        let (family, kind) = (rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM);
+        let socket = rustix::net::socket(family, kind, None).unwrap();
+        rustix::net::bind(&socket, &from).unwrap();
+        rustix::net::connect(&socket, &to).unwrap();
+        socket
+    });
+    opening.join().unwrap()
+}
+
+/// A listener, a connection to it from both ends whose other end is this user's, and the two addresses.
+fn connection(uid: u32) -> (TcpListener, TcpStream, OwnedFd, [SocketAddr; 2]) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let local = listener.local_addr().unwrap();
+    let client = open("127.0.0.1:0".parse().unwrap(), local, uid);
+    let (accepted, peer) = listener.accept().unwrap();
+    (listener, accepted, client, [local, peer])
+}
+
+fn reset(client: OwnedFd) {
+    set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+    drop(client);
+}
+
+fn in_both_ways([local, peer]: [SocketAddr; 2]) -> [Result<u32, Unknown>; 2] {
+    let ways = [diag::ask(peer, local).unwrap(), table::read(peer, local).unwrap()];
+    ways.map(|entries| judge(&entries, peer, local))
+}
+
+#[test]
+fn a_number_that_stands_for_many_is_nobody_s() {
+    assert!(stands_for_many(UNMAPPED, None));
+    assert!(stands_for_many(UNMAPPED, Some(77)), "whatever it is now, a mapping may be older");
+    assert!(stands_for_many(77, Some(77)));
+    assert!(stands_for_many(u32::MAX, None));
+    assert!(!stands_for_many(0, None) && !stands_for_many(77, Some(UNMAPPED)));
+    assert!(overflow().is_some());
+}
+
+#[test]
+fn a_reset_connection_is_not_there_and_what_has_its_port_then_is_another() {
+    let uid = if is_root() { OWN } else { rustix::process::geteuid().as_raw() };
+    let (listener, accepted, client, [local, peer]) = connection(uid);
+    reset(client);
+    // Of both ends the kernel says that they are not there, as one without the module would; then `/proc` is asked.
+    diag::ask(peer, local).unwrap_err();
+    assert!(uid_of_tcp(local, peer).is_err());
+    if is_root() {
+        let _other = open(peer, local, 1001);
+        let (_theirs, from) = listener.accept().unwrap();
+        assert_eq!(from, peer);
+        assert_eq!(in_both_ways([local, peer]), [Ok(1001), Ok(1001)]);
+    }
+    assert_eq!(accepted.peer_addr().unwrap_err().kind(), std::io::ErrorKind::NotConnected, "by which it is told apart");
+}
+
+#[test]
+fn whoever_listens_where_the_other_end_should_be_is_not_the_caller() {
+    let (_listener, _accepted, _client, [local, _]) = connection(rustix::process::geteuid().as_raw());
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let there = elsewhere.local_addr().unwrap();
+    // The other end, which is asked for as well, is a listener too: the kernel has the module.
+    assert_eq!(table::read(there, local).unwrap(), []);
+    assert!(uid_of_tcp(local, there).is_err());
+}
+
+/// A network namespace whose loopback is up, as long as this lives.
+struct Elsewhere(Child);
+
+impl Elsewhere {
+    fn new() -> Self {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", "ip link set lo up && echo up && exec cat"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "up\n");
+        Self(child)
+    }
+
+    /// Does it in there, on a thread.
+    fn act<T: Send + 'static>(&self, act: impl FnOnce() -> T + Send + 'static) -> T {
+        let path = format!("/proc/{}/ns/net", self.0.id());
+        let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
+        let acting = thread::spawn(move || {
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
+            act()
+        });
+        acting.join().unwrap()
+    }
+}
+
+impl Drop for Elsewhere {
+    fn drop(&mut self) {
+        // At the end of its input it ends by itself.
+        drop(self.0.stdin.take());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn the_same_addresses_in_another_network_are_another_connection() {
+    if !is_root() {
+        println!("skipped: making a network namespace needs root");
+        return;
+    }
+    let elsewhere = Elsewhere::new();
+    let (_listener, _accepted, client, ends) = connection(1000);
+    let [local, peer] = ends;
+    // There, another user has a connection between the very same addresses and ports.
+    let (_held, there) = elsewhere.act(move || {
+        let listener = TcpListener::bind(local).unwrap();
+        let client = open(peer, local, 1001);
+        ((listener.accept().unwrap(), client), in_both_ways(ends))
+    });
+    assert_eq!(there, [Ok(1001), Ok(1001)]);
+    assert_eq!(in_both_ways(ends), [Ok(1000), Ok(1000)]);
+    // Nor is it seen from here when the own one is gone.
+    reset(client);
     assert!(uid_of_tcp(local, peer).is_err());
 }
