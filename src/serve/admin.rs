@@ -94,7 +94,7 @@ impl<P: Pulse> Answers for Admin<P> {
     /// Whoever reaches the port may look.
     type Caller = ();
 
-    fn meet(&self, end: End<'_>) -> ((), Share) {
+    async fn meet(&self, end: End<'_>) -> ((), Share) {
         match end {
             End::Tcp { peer, .. } => ((), Share::Address(peer.ip())),
             End::Unix(_) => ((), Share::Strangers),

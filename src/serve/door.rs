@@ -43,10 +43,10 @@ impl Door {
     /// Looks who is at the other end. Once for each connection, when it begins: as long as it lasts nobody else can have
     /// the same end of it. Whoever breaks it off before that, so that another gets its port and is seen in its place, is
     /// not listened to any more (`listen`).
-    pub(super) fn meet(&self, end: End<'_>) -> (Caller, Share) {
+    pub(super) async fn meet(&self, end: End<'_>) -> (Caller, Share) {
         let caller = match (&self.lock, end) {
             (Lock::Bearer(_), _) => Err(Unknown::new("it was not asked, because a token says who may call")),
-            (Lock::Uids { .. }, End::Tcp { local, peer }) => kernel::uid_of_tcp(local, peer),
+            (Lock::Uids { .. }, End::Tcp { local, peer }) => kernel::uid_of_tcp(local, peer).await,
             (Lock::Uids { .. }, End::Unix(stream)) => kernel::uid_of_unix(stream),
         };
         let share = self.share(&caller);

@@ -45,7 +45,7 @@ pub(super) trait Answers: Send + Sync + 'static {
     type Caller: Send + Sync;
 
     /// Looks who that is, once for each connection, and whose share of them it takes.
-    fn meet(&self, end: End<'_>) -> (Self::Caller, Share);
+    fn meet(&self, end: End<'_>) -> impl Future<Output = (Self::Caller, Share)> + Send;
 
     /// Answers one request.
     fn answer(&self, request: Request<Incoming>, caller: &Self::Caller) -> impl Future<Output = Response<Body>> + Send;
@@ -142,7 +142,7 @@ impl Listener {
                 },
             };
             let Ok(end) = stream.end() else { continue };
-            let (caller, share) = answers.meet(end);
+            let (caller, share) = answers.meet(end).await;
             // Whoever has reset the connection meanwhile may have left its port to another, who was then seen in its place:
             // what it has asked for is not done either.
             if stream.end().is_err() {

@@ -197,8 +197,8 @@ fn too_many() -> Refusal {
 impl Answers for Endpoint {
     type Caller = Caller;
 
-    fn meet(&self, end: End<'_>) -> (Caller, Share) {
-        self.door.meet(end)
+    async fn meet(&self, end: End<'_>) -> (Caller, Share) {
+        self.door.meet(end).await
     }
 
     async fn answer(&self, request: Request<Incoming>, caller: &Caller) -> Response<Body> {

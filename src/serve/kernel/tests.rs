@@ -42,8 +42,8 @@ fn one_entry_that_somebody_holds_says_who() {
 #[test]
 fn only_loopback_is_looked_up() {
     let local = "127.0.0.1:8210".parse().unwrap();
-    assert!(uid_of_tcp(local, "10.0.0.1:1000".parse().unwrap()).is_err());
-    assert!(uid_of_tcp("10.0.0.1:8210".parse().unwrap(), local).is_err());
+    assert!(asked(local, "10.0.0.1:1000".parse().unwrap()).is_err());
+    assert!(asked("10.0.0.1:8210".parse().unwrap(), local).is_err());
 }
 
 /// Both ways, of a connection that another user opens.
@@ -59,8 +59,17 @@ fn looked_up(listen: &str, connect: impl Fn(u16) -> String, uid: u32) -> [Result
     let _client = connecting.join().unwrap();
     let (local, peer) = (canonical(accepted.local_addr().unwrap()), canonical(peer));
     let ways = [diag::ask(peer, local).unwrap(), table::read(peer, local).unwrap()];
-    assert_eq!(uid_of_tcp(local, peer), judge(&ways[0], peer, local));
+    assert_eq!(asked(local, peer), judge(&ways[0], peer, local));
     ways.map(|entries| judge(&entries, peer, local))
+}
+
+/// What the endpoint is told.
+fn asked(local: SocketAddr, peer: SocketAddr) -> Result<u32, Unknown> {
+    block_on(uid_of_tcp(local, peer))
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
 fn is_root() -> bool {
@@ -95,13 +104,13 @@ fn of_a_connection_that_was_closed_nobody_is_told() {
     client.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(accepted.read(&mut [0; 8]).unwrap(), 3);
     assert_eq!(accepted.read(&mut [0; 8]).unwrap(), 0);
-    assert_eq!(uid_of_tcp(local, peer), Ok(uid));
+    assert_eq!(asked(local, peer), Ok(uid));
     drop(client);
-    assert!(uid_of_tcp(local, peer).is_err());
+    assert!(asked(local, peer).is_err());
     let read = table::read(peer, local).unwrap();
     assert!(judge(&read, peer, local).is_err(), "{read:?}");
     drop(accepted);
-    assert!(uid_of_tcp(local, peer).is_err());
+    assert!(asked(local, peer).is_err());
 }
 
 /// Opens a connection from and to these addresses as a user: the kernel keeps uids by thread.
@@ -153,7 +162,7 @@ fn a_reset_connection_is_not_there_and_what_has_its_port_then_is_another() {
     reset(client);
     // Of both ends the kernel says that they are not there, as one without the module would; then `/proc` is asked.
     diag::ask(peer, local).unwrap_err();
-    assert!(uid_of_tcp(local, peer).is_err());
+    assert!(asked(local, peer).is_err());
     if is_root() {
         let _other = open(peer, local, 1001);
         let (_theirs, from) = listener.accept().unwrap();
@@ -170,7 +179,7 @@ fn whoever_listens_where_the_other_end_should_be_is_not_the_caller() {
     let there = elsewhere.local_addr().unwrap();
     // The other end, which is asked for as well, is a listener too: the kernel has the module.
     assert_eq!(table::read(there, local).unwrap(), []);
-    assert!(uid_of_tcp(local, there).is_err());
+    assert!(asked(local, there).is_err());
 }
 
 /// A network namespace whose loopback is up, as long as this lives.
@@ -226,5 +235,35 @@ fn the_same_addresses_in_another_network_are_another_connection() {
     assert_eq!(in_both_ways(ends), [Ok(1000), Ok(1000)]);
     // Nor is it seen from here when the own one is gone.
     reset(client);
-    assert!(uid_of_tcp(local, peer).is_err());
+    assert!(asked(local, peer).is_err());
+}
+
+#[test]
+fn where_netlink_is_refused_the_tables_are_read_and_only_there() {
+    let (_listener, _accepted, _client, [local, peer]) = connection(rustix::process::geteuid().as_raw());
+    let own = Ok(rustix::process::geteuid().as_raw());
+    for refused in [Errno::PERM, Errno::ACCESS, Errno::PROTONOSUPPORT, Errno::AFNOSUPPORT] {
+        assert_eq!(block_on(uid_by(|_, _| Err(refused), table::read, local, peer)), own, "{refused}");
+    }
+    assert!(
+        block_on(uid_by(|_, _| Ok(Vec::new()), table::read, local, peer)).is_err(),
+        "it was asked and knows of none"
+    );
+    let unreadable = |_, _| Err(Errno::ACCESS.into());
+    let none = block_on(uid_by(|_, _| Err(Errno::PERM), unreadable, local, peer)).unwrap_err().to_string();
+    assert!(none.starts_with("sock_diag fails (Operation not permitted"), "{none}");
+    assert!(none.ends_with("(Permission denied (os error 13)); use 'tokenFile'"), "{none}");
+}
+
+#[test]
+fn what_reads_the_tables_holds_nobody_up() {
+    let (_listener, _accepted, _client, [local, peer]) = connection(rustix::process::geteuid().as_raw());
+    let (turns, others) = std::sync::mpsc::channel();
+    let read = move |peer, local| {
+        others.recv_timeout(Duration::from_secs(30)).map_err(io::Error::other)?;
+        table::read(peer, local)
+    };
+    let others = async { turns.send(()).unwrap() };
+    let (said, ()) = block_on(async { tokio::join!(uid_by(|_, _| Err(Errno::PERM), read, local, peer), others) });
+    assert_eq!(said, Ok(rustix::process::geteuid().as_raw()));
 }

@@ -19,7 +19,7 @@ struct Fickle {
 impl Answers for Fickle {
     type Caller = ();
 
-    fn meet(&self, _: End<'_>) -> ((), Share) {
+    async fn meet(&self, _: End<'_>) -> ((), Share) {
         drop(self.resets.lock().unwrap().pop());
         ((), Share::Strangers)
     }
