@@ -58,7 +58,8 @@ pub(super) async fn open(config: &Config) -> Result<Option<Serving>, Ended> {
         let (door, whom) = match &http.callers {
             Callers::Uids(allow) => (Door::for_uids(name, allow.clone(), process::uid()), to(allow)),
             Callers::Bearer(file) => {
-                let token = token_file::write(file).map_err(|reason| wrong(format!("{name}.tokenFile {reason}")))?;
+                let token = token_file::write(file, config.serve.allow_disk);
+                let token = token.map_err(|reason| wrong(format!("{name}.tokenFile {reason}")))?;
                 (Door::for_bearer(name, token), format!("to whoever can read {}", file.display()))
             }
         };

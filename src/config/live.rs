@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::collisions::{self, Secrets};
 use super::hooks::OnChange;
+use super::serve::Serve;
 use super::{Config, DEFAULT_IDENTITY, Directory, SecretConfig};
 use crate::reference::{IdentityName, SecretName};
 use crate::secret::Part;
@@ -47,7 +48,7 @@ impl Config {
         };
         let place = |directory: &Directory| (directory.dir.clone(), directory.mode, directory.group);
         let action = |hook: &OnChange| hook.action.clone();
-        let on_disk = |config: &Self| config.files.iter().any(|directory| directory.allow_disk);
+        let serve = |config: &Self| Serve { allow_disk: false, ..config.serve.clone() };
         let differs = [
             ("identity", default(self) != default(new)),
             ("vaults", self.vaults != new.vaults || others(self) != others(new)),
@@ -55,10 +56,10 @@ impl Config {
             ("cloud", self.cloud != new.cloud),
             ("tls", self.ca_file != new.ca_file),
             ("files", !self.files.iter().map(place).eq(new.files.iter().map(place))),
-            ("allowDisk", on_disk(self) != on_disk(new)),
+            ("allowDisk", self.serve.allow_disk != new.serve.allow_disk),
             ("onChange", !self.on_change.iter().map(action).eq(new.on_change.iter().map(action))),
             ("onRevoked", self.on_revoked != new.on_revoked),
-            ("serve", self.serve != new.serve),
+            ("serve", serve(self) != serve(new)),
             ("admin", self.admin != new.admin),
             ("reloadConfig", self.reload != new.reload),
         ];

@@ -15,6 +15,8 @@ pub struct Serve {
     pub http: Option<HttpEndpoint>,
     /// Tokens on loopback TCP.
     pub tokens: Option<TokensEndpoint>,
+    /// A token file may be on a disk.
+    pub allow_disk: bool,
 }
 
 impl Serve {

@@ -1,54 +1,69 @@
 //! The file that stands in where the kernel does not say who calls: whoever can read it may. Its content is random, new
 //! at each start and good for no longer than the process lives, so that it stays where it is at the end.
-#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "it is a file")]
+#![expect(clippy::disallowed_types, reason = "it is a file")]
 
-use std::fs::{self, File};
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::{Error, ErrorKind, Write as _};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustix::fs::{CWD, Mode, OFlags, fchmod, openat};
+use rustix::fs::{AtFlags, CWD, FileType, FsWord, Mode, OFlags, fchmod, fstatfs, openat, renameat, statat, unlinkat};
+use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::secret::SecretValue;
 
+/// The file systems that live in memory only: tmpfs and ramfs.
+const IN_MEMORY: [FsWord; 2] = [0x0102_1994, 0x8584_58f6];
 /// Random bytes in it.
 const LENGTH: usize = 32;
 /// For its owner, and for a group that the volume gives it (`fsGroup`).
 const MODE: Mode = Mode::from_raw_mode(0o440);
 
 /// Writes a new token there, whole at once, or says why not and what to do.
-pub fn write(path: &Path) -> Result<SecretValue, String> {
+pub fn write(path: &Path, allow_disk: bool) -> Result<SecretValue, String> {
     let wrong = |reason: String| format!("{} {reason}", path.display());
-    may_be_replaced(path).map_err(wrong)?;
-    let token =
-        random().ok_or_else(|| "cannot be filled: the kernel gives no random bytes".to_owned()).map_err(wrong)?;
-    put(path, &token).map_err(|error| {
+    let failed = |errno: Errno| {
+        let error = Error::from(errno);
         let fix = match error.kind() {
             ErrorKind::NotFound => "mount a volume at its directory, or make that",
             ErrorKind::PermissionDenied => "let keyferry's user write to its directory ('fsGroup' in the pod)",
             _ => "choose another path",
         };
         wrong(format!("cannot be written: {error}; {fix}"))
-    })?;
+    };
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(wrong("is a directory: choose another path".to_owned()));
+    };
+    // The one time that the path is followed: all the rest is done in this directory.
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = openat(CWD, parent, flags, Mode::empty()).map_err(failed)?;
+    if !allow_disk && !IN_MEMORY.contains(&fstatfs(&dir).map_err(failed)?.f_type) {
+        let fix = "choose a path on an `emptyDir: {medium: Memory}`, or set `allowDisk: true`";
+        return Err(wrong(format!("is not on tmpfs, and what opens the secrets would be written to a disk: {fix}")));
+    }
+    if !may_be_replaced(&dir, name).map_err(failed)? {
+        return Err(wrong(
+            "is there already and is no token of keyferry's: remove it, or choose another path".to_owned(),
+        ));
+    }
+    let token = random(LENGTH).map_err(failed)?;
+    put(&dir, name, &token).map_err(failed)?;
     Ok(token)
 }
 
 /// Only what an earlier run has left is replaced: a path that was mistyped destroys nobody's file.
-fn may_be_replaced(path: &Path) -> Result<(), String> {
-    let file = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        looked => looked.map_err(|error| format!("cannot be looked at: {error}"))?,
-    };
-    let own = rustix::process::geteuid().as_raw();
-    let is_token =
-        file.is_file() && file.uid() == own && file.len() == encoded() && file.mode() & 0o7777 == MODE.as_raw_mode();
-    if is_token {
-        Ok(())
-    } else {
-        Err("is there already and is no token of keyferry's: remove it, or choose another path".to_owned())
+fn may_be_replaced(dir: &OwnedFd, name: &OsStr) -> Result<bool, Errno> {
+    match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(file) => Ok(FileType::from_raw_mode(file.st_mode) == FileType::RegularFile
+            && file.st_uid == rustix::process::geteuid().as_raw()
+            && u64::try_from(file.st_size) == Ok(encoded())
+            && Mode::from_raw_mode(file.st_mode) == MODE),
+        Err(Errno::NOENT) => Ok(true),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -56,29 +71,35 @@ fn encoded() -> u64 {
     base64::encoded_len(LENGTH, false).and_then(|length| length.try_into().ok()).unwrap_or(u64::MAX)
 }
 
-fn random() -> Option<SecretValue> {
-    let mut bytes = vec![0; LENGTH];
-    let filled = getrandom(&mut bytes[..], GetRandomFlags::empty()) == Ok(LENGTH);
+fn random(length: usize) -> Result<SecretValue, Errno> {
+    let mut bytes = vec![0; length];
+    let filled = getrandom(&mut bytes[..], GetRandomFlags::empty());
     // Wiped with what it is kept in.
     let bytes = SecretValue::new(bytes);
-    filled.then(|| SecretValue::new(URL_SAFE_NO_PAD.encode(bytes.expose()).into_bytes()))
+    if filled? != length {
+        return Err(Errno::IO);
+    }
+    Ok(SecretValue::new(URL_SAFE_NO_PAD.encode(bytes.expose()).into_bytes()))
 }
 
-fn put(path: &Path, token: &SecretValue) -> Result<(), Error> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let new = path.with_file_name(format!(".{name}.{}", rustix::process::getpid()));
+/// Under a name first that nobody can know before: what a crash has left there is in no later run's way, and in a
+/// container every run is process 1.
+fn put(dir: &OwnedFd, name: &OsStr, token: &SecretValue) -> Result<(), Errno> {
+    let new = [b".keyferry-", random(12)?.expose()].concat();
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let written = openat(CWD, &new, flags, Mode::RUSR).map_err(Error::from).and_then(|file| {
-        let mut file = File::from(file);
-        file.write_all(token.expose())?;
-        // Whatever the umask says.
-        fchmod(&file, MODE)?;
-        fs::rename(&new, path)
-    });
+    let file = openat(dir, &*new, flags, Mode::RUSR)?;
+    let written = fill(file, token).and_then(|()| renameat(dir, &*new, dir, name));
     if written.is_err() {
-        drop(fs::remove_file(&new));
+        unlinkat(dir, &*new, AtFlags::empty()).ok();
     }
     written
+}
+
+fn fill(file: OwnedFd, token: &SecretValue) -> Result<(), Errno> {
+    let mut file = File::from(file);
+    file.write_all(token.expose()).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    // Whatever the umask says.
+    fchmod(&file, MODE)
 }
 
 #[cfg(test)]

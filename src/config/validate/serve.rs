@@ -21,7 +21,7 @@ impl Checker<'_> {
         let socket = raw.serve.socket.as_ref().and_then(|socket| self.socket(socket, raw, config));
         let http = raw.serve.http.as_ref().and_then(|http| self.http(http, raw, config));
         let tokens = raw.serve.tokens.as_ref().and_then(|tokens| self.tokens(tokens, raw, config));
-        let serve = Serve { socket, http, tokens };
+        let serve = Serve { socket, http, tokens, allow_disk: raw.allow_disk.unwrap_or_default() };
         self.apart(&serve, config.admin.as_ref());
         serve
     }
