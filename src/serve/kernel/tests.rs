@@ -182,23 +182,53 @@ fn whoever_listens_where_the_other_end_should_be_is_not_the_caller() {
     assert!(asked(local, there).is_err());
 }
 
-/// A network namespace whose loopback is up, as long as this lives.
-struct Elsewhere(Child);
+/// A process that stays until its input ends, after it has said so in a line.
+struct Staying(Child);
 
-impl Elsewhere {
-    fn new() -> Self {
-        let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", "ip link set lo up && echo up && exec cat"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+impl Staying {
+    fn start(program: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "up\n");
         Self(child)
     }
+}
+
+impl Drop for Staying {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        drop(self.0.wait());
+    }
+}
+
+#[test]
+fn root_of_a_container_that_shares_the_network_is_whom_it_is_mapped_to() {
+    if !is_root() {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let local = listener.local_addr().unwrap();
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{} && [ $(id -u) = 0 ] && echo up && exec cat", local.port());
+    let user = ["--reuid", "5000", "--regid", "5000", "--clear-groups", "unshare"];
+    let container = ["--user", "--map-root-user", "--pid", "--fork", "--mount", "bash", "-c", &script];
+    let _caller = Staying::start("setpriv", &[&user[..], &container].concat());
+    let (_accepted, peer) = listener.accept().unwrap();
+    assert_eq!(in_both_ways([local, peer]), [Ok(5000), Ok(5000)]);
+}
+
+/// A network namespace whose loopback is up, as long as this lives.
+struct Elsewhere(Staying);
+
+impl Elsewhere {
+    fn new() -> Self {
+        Self(Staying::start("unshare", &["--net", "sh", "-c", "ip link set lo up && echo up && exec cat"]))
+    }
 
     /// Does it in there, on a thread.
     fn act<T: Send + 'static>(&self, act: impl FnOnce() -> T + Send + 'static) -> T {
-        let path = format!("/proc/{}/ns/net", self.0.id());
+        let path = format!("/proc/{}/ns/net", self.0.0.id());
         let namespace = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).unwrap();
         let acting = thread::spawn(move || {
             move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network)).unwrap();
@@ -208,18 +238,9 @@ impl Elsewhere {
     }
 }
 
-impl Drop for Elsewhere {
-    fn drop(&mut self) {
-        // At the end of its input it ends by itself.
-        drop(self.0.stdin.take());
-        drop(self.0.wait());
-    }
-}
-
 #[test]
 fn the_same_addresses_in_another_network_are_another_connection() {
     if !is_root() {
-        println!("skipped: making a network namespace needs root");
         return;
     }
     let elsewhere = Elsewhere::new();

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::client::{Endpoint, Reply, socket};
-use crate::harness::{Running, World, root_or_skip};
+use crate::harness::{Running, World, end, root_or_skip, skip};
 
 const SECRETS: &str = "refresh: {interval: 1s, settle: 0s}
 secrets: {a: keyvault:demo/secrets/a, b: keyvault:demo/secrets/b}
@@ -186,5 +186,58 @@ fn a_token_file_stands_in_for_the_kernel() {
     let endpoint = Endpoint::http(&running);
     let old = endpoint.ask("GET", "/v1/secrets/a", &[&format!("authorization: Bearer {token}")]);
     assert_eq!(old.status, 401, "it is another one after each start");
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn over_ipv6_and_where_netlink_is_refused_it_says_the_same() {
+    if !root_or_skip() {
+        return;
+    }
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+        return skip("strace is missing");
+    }
+    let world = world();
+    fs::write(world.root.path().join("a"), "1").unwrap();
+    let (refused, root) = (world.root.path().join("refused"), world.root.path().display());
+    for listen in ["[::1]:0", "127.0.0.1:0"] {
+        for is_refused in [false, true] {
+            let config = format!(
+                "files: {{dir: {root}/out}}\nserve: {{http: {{listen: \"{listen}\", allow: [{{uid: 1000}}]}}}}\n\
+                 secrets: {{a: \"file:{root}/a\"}}\n"
+            );
+            // As a sandbox refuses it. What is traced stays this process's child (-D).
+            let mut command = Command::new(if is_refused { "strace" } else { env!("CARGO_BIN_EXE_keyferry") });
+            if is_refused {
+                command.args(["-D", "-f", "-qq", "-e", "trace=connect", "-e", "inject=connect:error=EPERM", "-o"]);
+                command.arg(&refused).arg(env!("CARGO_BIN_EXE_keyferry"));
+            }
+            command.arg("run").stdin(Stdio::null()).stderr(Stdio::piped()).env("KEYFERRY_CONFIG_YAML", config);
+            let running = Running::start(&mut command);
+            running.wait_for("published generation 1 in serve", 1);
+            let endpoint = Endpoint::http(&running);
+            let of = |uid| endpoint.as_user(uid, |endpoint| endpoint.get("/v1/secrets/a"));
+            assert_eq!(of(1000).text(), "1", "{listen} {is_refused}");
+            let stranger = of(1001);
+            assert_eq!(stranger.refusal().1, "CallerNotAllowed", "{listen} {is_refused}");
+            assert_eq!(stranger.json()["error"]["uid"], 1001);
+            assert_eq!(running.stop().0, Some(0));
+        }
+        let traced = fs::read_to_string(&refused).unwrap();
+        assert!(traced.lines().any(|line| line.contains("AF_NETLINK") && line.contains("EPERM")), "{traced}");
+    }
+}
+
+#[test]
+fn a_token_file_is_on_no_disk_unless_that_is_wanted() {
+    let world = world();
+    // Whatever this is, it is no memory of ours.
+    let refused = end(&mut world.keyferry(&http(&world, ", tokenFile: /proc/self/token"), &["run"]));
+    refused.expect(78, &["serve.http.tokenFile /proc/self/token is not on tmpfs", "`allowDisk: true`"]);
+    let disk = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let file = disk.path().join("token");
+    let running = world.run(&format!("{}allowDisk: true\n", http(&world, &format!(", tokenFile: {}", file.display()))));
+    running.wait_for("published generation 1 in serve", 1);
+    assert!(file.exists());
     assert_eq!(running.stop().0, Some(0));
 }
