@@ -149,18 +149,16 @@ impl Values {
         }
     }
 
-    /// The value, when it is another one than the caller knows; at the latest when it does not want to wait any longer, or
-    /// everything ends.
+    /// The value, when there is one and it is another than the caller knows; at the latest when it does not want to wait any
+    /// longer, or everything ends. Who knows none has the first at once: so that none is missed between two requests.
     async fn another(&self, wish: &Wish, visible: &Visible, tags: &Tags<'_>, wait: Duration) -> Result<Found, Refusal> {
         let (mut board, mut stopped) = (self.board.clone(), self.stopped.clone());
         let mut until = pin!(sleep_until(Instant::from_std(later((self.clock)().tick, wait))));
         let look = |board: &mut Board| secret::find(wish, board.borrow_and_update().as_deref(), visible);
         let mut found = look(&mut board);
-        // Who says nothing of what it knows waits for the next.
-        let begun = found.as_ref().ok().map(|found| found.since).filter(|_| !tags.are_sent());
         loop {
             let is_news = match &found {
-                Ok(found) => !tags.include(found.since) && begun != Some(found.since),
+                Ok(found) => !tags.include(found.since),
                 // What has no value yet may get one; what cannot be had by asking longer is said at once.
                 Err(refusal) => refusal.status != StatusCode::SERVICE_UNAVAILABLE,
             };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -58,7 +59,7 @@ fn every_configuration_in_the_documents_is_valid() {
     for block in &blocks {
         assert_loads("README.md", block);
     }
-    for example in ["certificates", "hooks", "local", "templates"] {
+    for example in ["certificates", "endpoint", "hooks", "local", "templates"] {
         let name = format!("examples/{example}/keyferry.yaml");
         assert_loads(&name, &document(&name));
     }
@@ -90,6 +91,37 @@ fn the_example_of_templates_makes_what_it_says() {
 }
 
 #[test]
+fn the_example_of_the_endpoint_follows_a_rotation() {
+    let world = World::new();
+    world.emulator.put_secret("demo", "db-user", "app");
+    world.emulator.put_secret("demo", "db-password", "canary");
+    world.emulator.put_secret("demo", "signing-key", "key");
+    let example = document("examples/endpoint/keyferry.yaml");
+    let (_, rest) = example.split_once("secrets:\n").unwrap();
+    let socket = world.root.path().join("api.sock");
+    let uid = rustix::process::geteuid().as_raw().to_string();
+    let rest = rest
+        .replace("keyvault:main/", "keyvault:demo/")
+        .replace("uid: 1000", &format!("uid: {uid}"))
+        .replace("/run/keyferry-api/api.sock", socket.to_str().unwrap());
+    let mut following = Command::new("python3")
+        .arg(Path::new(ROOT).join("examples/endpoint/follow.py"))
+        .args([socket.to_str().unwrap(), "db-password"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    // Whoever asks before the agent runs waits for it.
+    let running = world.run(&format!("{}refresh: {{interval: 1s}}\nsecrets:\n{rest}", world.preamble(&["demo"])));
+    assert_eq!(lines.next().unwrap().unwrap(), "value 1: 6 bytes");
+    world.emulator.put_secret("demo", "db-password", "another canary");
+    assert_eq!(lines.next().unwrap().unwrap(), "value 2: 14 bytes");
+    following.kill().unwrap();
+    following.wait().unwrap();
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
 fn the_help_shows_a_valid_configuration_too() {
     let help = String::from_utf8(end(&mut binary(&["--help"])).stdout).unwrap();
     let config: Vec<&str> =
@@ -103,7 +135,7 @@ fn the_readme_names_the_commands_there_are() {
     let readme = document("README.md");
     assert_eq!(blocks(&readme, "sh"), ["cargo run --example local\n", "cargo test --workspace\n"]);
     let help = String::from_utf8(end(&mut binary(&["--help"])).stdout).unwrap();
-    for command in ["init", "run", "get", "env"] {
+    for command in ["init", "run", "get", "env", "status", "refresh"] {
         assert!(
             readme.contains(&format!("`keyferry {command}")) && help.contains(&format!("  {command} ")),
             "{command}"

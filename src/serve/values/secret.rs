@@ -73,14 +73,9 @@ impl Tags<'_> {
         format!("\"{}-{since}{}\"", self.run, if self.json { "-json" } else { "" })
     }
 
-    /// Whether the caller says which values it has.
-    pub(super) fn are_sent(&self) -> bool {
-        self.headers.contains_key(IF_NONE_MATCH)
-    }
-
     /// Whether the caller has the value of this whole (RFC 9110 §13.1.2).
     pub(super) fn include(&self, since: Generation) -> bool {
-        self.are_sent() && is_among(self.headers, &self.tag(since))
+        self.headers.contains_key(IF_NONE_MATCH) && is_among(self.headers, &self.tag(since))
     }
 }
 

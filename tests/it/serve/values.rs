@@ -130,13 +130,12 @@ fn nothing_is_given_before_there_is_something() {
         assert_eq!(early.refusal(), (503, "NoValueYet".to_owned()));
         assert_eq!(early.header("retry-after").as_deref(), Some("1"));
     }
-    let waiting = {
-        let endpoint = endpoint.clone();
-        std::thread::spawn(move || endpoint.get("/v1/secrets/db-password?wait=60s").text())
-    };
+    let waiting = endpoint.begin("GET", "/v1/secrets/db-password?wait=60s", &[]);
+    // Whoever asks after it is answered: it is there.
+    assert_eq!(endpoint.get("/v1/status").status, 200);
     world.emulator.update_secret("demo", "db", None, |secret| secret.enabled = true);
     assert_eq!(endpoint.ask("POST", "/v1/refresh", &[]).status, 202);
-    assert_eq!(waiting.join().unwrap(), "pa ss'word");
+    assert_eq!(waiting.end().text(), "pa ss'word");
     assert_eq!(running.stop().0, Some(0));
 }
 
