@@ -92,6 +92,17 @@ pub enum Command {
         #[arg(long)]
         show: bool,
     },
+    /// Try whether everything that the configuration wants can be had: sign in, ask for each secret, render, look at the
+    /// directories and hooks, and say for each failure what to do. Gives no value, publishes and changes nothing, and can run
+    /// beside a running agent
+    Check {
+        /// Ask nobody over the network: look at the configuration, the directories and the hooks alone
+        #[arg(long)]
+        offline: bool,
+        /// How it is shown
+        #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+        output: Shape,
+    },
     /// Show what the running agent holds: version, age, expiry, next refresh and last error of each secret, never a value.
     /// Asks at 'serve.socket' of the configuration
     Status {

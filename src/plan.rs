@@ -3,6 +3,8 @@
 //!
 //! Pure: the same configuration gives the same plan.
 
+mod cost;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +15,8 @@ use crate::extract::Cut;
 use crate::reference::{Object, Reference, SecretName};
 use crate::render::{Recipe, Variables};
 use crate::secret::Part;
+
+pub use cost::{Daily, daily};
 
 /// Directory → relative path of the file → what it holds.
 pub type Layouts = BTreeMap<PathBuf, BTreeMap<PathBuf, Content>>;

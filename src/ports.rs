@@ -154,6 +154,9 @@ pub trait Hook: Send + Sync + 'static {
     /// How it tells, in a word for a label: `signal`, `http`.
     fn kind(&self) -> &'static str;
 
+    /// Looks whether it could tell now, and tells nobody. It may take as long as a look at every process takes.
+    fn check(&self) -> Result<(), HookError>;
+
     /// Tells of a change, once: no retry of its own. It ends within seconds, whatever the other side does.
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>>;
 }

@@ -1,6 +1,7 @@
 //! The commands: each joins the loop and the edges in its own way. The only place that names concrete edges.
 
 mod admin;
+mod check;
 mod env;
 mod follow;
 mod get;
@@ -52,6 +53,7 @@ pub fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<(), E
             Command::Init { timeout } => init::init(&cli.global, timeout, environment).await,
             Command::Run => run::run(&cli.global, environment).await,
             Command::Env { output, show } => env::env(&cli.global, output, show, environment).await,
+            Command::Check { offline, output } => check::check(&cli.global, offline, output, environment).await,
             Command::Status { ready, output } => status::status(&cli.global, ready, output, environment).await,
             Command::Refresh => status::refresh(&cli.global, environment).await,
             Command::Get { what, show } => get::get(&cli.global, &what, show, environment).await,

@@ -152,16 +152,7 @@ pub(super) fn agent(
         sinks.push(Box::new(sink));
     }
     sinks.extend(endpoints);
-    let clock = clock::system();
-    let settings = azure::Settings {
-        authorities: authorities(config)?,
-        proxy: one_of(environment, ["HTTPS_PROXY", "https_proxy"]),
-        no_proxy: one_of(environment, ["NO_PROXY", "no_proxy"]),
-        variables: variables(config, environment),
-        metrics: metrics.clone(),
-    };
-    let azure = Azure::new(config, &settings, Arc::clone(&clock)).map_err(|line| Ended::new(Exit::Config, line))?;
-    let source = Arc::new(Sources { azure });
+    let source = source(config, environment, &metrics)?;
     let agent = Agent::new(Parts {
         plan: plan(config),
         identities: config.identities.clone(),
@@ -172,13 +163,26 @@ pub(super) fn agent(
         sinks,
         hooks: hooks(config),
         seed: seed(environment),
-        clock,
+        clock: clock::system(),
         metrics: metrics.clone(),
     });
     Ok(Started { agent, source, metrics })
 }
 
-fn hooks(config: &Config) -> Vec<Arc<dyn Hook>> {
+/// What everything is fetched by.
+pub(super) fn source(config: &Config, environment: &Environment, metrics: &Metrics) -> Result<Arc<Sources>, Ended> {
+    let settings = azure::Settings {
+        authorities: authorities(config)?,
+        proxy: one_of(environment, ["HTTPS_PROXY", "https_proxy"]),
+        no_proxy: one_of(environment, ["NO_PROXY", "no_proxy"]),
+        variables: variables(config, environment),
+        metrics: metrics.clone(),
+    };
+    let azure = Azure::new(config, &settings, clock::system()).map_err(|line| Ended::new(Exit::Config, line))?;
+    Ok(Arc::new(Sources { azure }))
+}
+
+pub(super) fn hooks(config: &Config) -> Vec<Arc<dyn Hook>> {
     let hook = |entry: &OnChange| -> Arc<dyn Hook> {
         match &entry.action {
             Action::Signal(whom, signal) => Arc::new(process::SignalHook::new(whom, *signal)),

@@ -54,6 +54,15 @@ impl FilesSink {
         Self { name: settings.dir.display().to_string(), settings, place: None, history: History::default() }
     }
 
+    /// Looks whether it could be published to, with nothing made, changed or locked: beside whoever publishes to it.
+    pub fn inspect(&self) -> Result<(), SinkError> {
+        let site = Site::open(&self.settings)?;
+        match site.find()? {
+            Some(dir) => Ok(site.can_write(&dir)?),
+            None => Ok(site.can_make()?),
+        }
+    }
+
     fn attempt(&mut self, snapshot: &Arc<Snapshot>, now: Instant) -> Result<Published, Trouble> {
         self.take_place()?;
         let place = match &mut self.place {

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, FsWord, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, FsWord, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::errors::Trouble;
@@ -100,9 +100,21 @@ impl<'a> Site<'a> {
     /// Whether the directory could be made, without making it.
     pub(super) fn can_make(&self) -> Result<(), Trouble> {
         self.judge(&self.parent)?;
-        let name = OsStr::new(".");
-        rustix::fs::accessat(self.parent.fd(), name, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
-            .map_err(|errno| self.parent.trouble("make the directory", &self.name, errno))
+        may_write(&self.parent).map_err(|errno| self.parent.trouble("make the directory", &self.name, errno))
+    }
+
+    /// Whether files could be made in the directory and given their group, without making any.
+    pub(super) fn can_write(&self, dir: &Dir) -> Result<(), Trouble> {
+        self.judge(dir)?;
+        // A file without a name: nobody sees it, and it goes when it is closed.
+        let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+        let tried = match rustix::fs::openat(dir.fd(), ".", flags, Mode::RUSR | Mode::WUSR) {
+            Ok(file) => return open_up(&file, dir.path(), self.settings.group, self.settings.mode),
+            // Not every disk knows such files.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR) => may_write(dir),
+            Err(errno) => Err(errno),
+        };
+        tried.map_err(|errno| Trouble::Call { doing: "create a file in", path: dir.path().into(), errno })
     }
 
     /// Makes the directory, closed until it has its mode.
@@ -141,6 +153,10 @@ impl<'a> Site<'a> {
             dir_mode: if mode & 0o040 == 0o040 { 0o750 } else { 0o700 },
         }
     }
+}
+
+fn may_write(dir: &Dir) -> Result<(), Errno> {
+    rustix::fs::accessat(dir.fd(), OsStr::new("."), Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS)
 }
 
 /// The directory, open and locked. The handle is kept: what the path names later is compared with it, never trusted.

@@ -83,6 +83,11 @@ impl Hook for PostHook {
         "http"
     }
 
+    /// Nobody is posted to: whoever listens there would reload.
+    fn check(&self) -> Result<(), HookError> {
+        Ok(())
+    }
+
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
         Box::pin(async move {
             let told = timeout(PATIENCE, self.post(&change)).await;

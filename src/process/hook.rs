@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, geteuid, getpid, pidfd_open, pidfd_send_signal};
+use rustix::process::{Pid, PidfdFlags, geteuid, getpid, pidfd_open, pidfd_send_signal, test_kill_process};
 
-use super::others::{Seen, topmost};
+use super::others::{Seen, is_alone, topmost};
 use crate::config::hooks::{Signal, Whom};
 use crate::ports::{Change, Hook, HookError};
 
@@ -58,6 +58,14 @@ impl Hook for SignalHook {
 
     fn kind(&self) -> &'static str {
         "signal"
+    }
+
+    fn check(&self) -> Result<(), HookError> {
+        let found = self.target.find().map_err(|error| if is_alone() { not_shared(&self.name) } else { error })?;
+        found.iter().try_for_each(|seen| match test_kill_process(seen.pid) {
+            Err(Errno::PERM) => Err(not_allowed(seen)),
+            _ => Ok(()),
+        })
     }
 
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
@@ -190,6 +198,14 @@ fn send(seen: &Seen, signal: Signal) -> Result<(), HookError> {
             HookError::new(format!("process {pid} cannot be signalled: {errno}"), "see what kill(2) says of this error")
         }
     })
+}
+
+/// The first process of a shared namespace is the pod's own.
+fn not_shared(name: &str) -> HookError {
+    HookError::new(
+        format!("{name}: the first process here is keyferry itself, so the process namespace is not shared"),
+        "set 'shareProcessNamespace: true' in the pod's spec",
+    )
 }
 
 fn not_allowed(seen: &Seen) -> HookError {

@@ -82,6 +82,12 @@ pub(super) fn topmost(name: &str) -> io::Result<Vec<Seen>> {
     Ok(named)
 }
 
+/// Whether the first process of this namespace runs this very program: then nobody else's are in it.
+pub(super) fn is_alone() -> bool {
+    let comm = |pid| Seen::look(pid).map(|seen| seen.comm);
+    getpid().is_init() || comm(Pid::INIT).is_some_and(|first| comm(getpid()) == Some(first))
+}
+
 fn read(pid: Pid, file: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let file = File::open(format!("/proc/{}/{file}", pid.as_raw_nonzero())).ok()?;

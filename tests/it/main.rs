@@ -8,6 +8,7 @@ mod harness;
 
 mod admin;
 mod certificates;
+mod check;
 mod cold_start;
 mod commands;
 mod configs;

@@ -215,6 +215,10 @@ impl Hook for Ear {
         "http"
     }
 
+    fn check(&self) -> Result<(), HookError> {
+        Ok(())
+    }
+
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
         self.heard.lock().unwrap().push((self.begun.elapsed(), (*change).clone()));
         let turn = self.turns.lock().unwrap().pop_front();
