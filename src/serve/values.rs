@@ -120,7 +120,8 @@ impl Values {
                     None => secret::find(&wish, self.shown().as_deref(), visible)?,
                     Some(wait) => {
                         let _slot = self.waiting.take(share).ok_or_else(too_many)?;
-                        self.another(&wish, visible, &tags, wait).await?
+                        // Boxed: what every request is moved about with stays small.
+                        Box::pin(self.another(&wish, visible, &tags, wait)).await?
                     }
                 };
                 Ok(found.answer(&wish, &tags))
