@@ -2,7 +2,11 @@
 //! and certificates", endpoints), and the one place that makes a [`VaultHost`], so that no token can be meant for
 //! another kind of host.
 
+mod privileged;
+
 use crate::reference::{VaultHost, parse_host};
+
+pub use privileged::Privileged;
 
 /// Where one cloud's services are.
 #[derive(Debug, Clone, PartialEq, Eq)]

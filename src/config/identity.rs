@@ -142,6 +142,18 @@ impl Identity {
         }
     }
 
+    /// The application's (client) id, where it is known without asking.
+    pub fn client(&self) -> Option<&str> {
+        match self {
+            Self::Workload(workload) => Some(&workload.client),
+            Self::ClientSecret(secret) => Some(&secret.client),
+            Self::ClientCertificate(certificate) => Some(&certificate.client),
+            Self::Managed(Managed { which: Which::Client(id), .. })
+            | Self::Detected(Managed { which: Which::Client(id), .. }) => Some(id),
+            Self::Managed(_) | Self::Detected(_) | Self::AzureCli(_) => None,
+        }
+    }
+
     /// The variable that it reads a secret from.
     pub fn secret_variable(&self) -> Option<&'static str> {
         match self {

@@ -182,7 +182,7 @@ impl Checker<'_> {
         };
         config.secrets = self.secrets(raw, &config, hosts_checked);
         self.stale(raw, &mut config);
-        self.need_identity(&config);
+        self.need_identity(raw, &config);
         config.env = Arc::new(self.env(raw, &config.secrets));
         config.files = self.files(raw, &config.secrets);
         self.rendered(raw, &mut config);

@@ -101,3 +101,73 @@ fn the_resource_manager_of_a_custom_cloud_receives_no_foreign_tokens() {
         assert!(!format!("{problems:?}").contains("password"), "{problems:?}");
     }
 }
+
+#[test]
+fn tokens_that_open_vaults_subscriptions_or_the_directory_are_known() {
+    use Privileged::{Graph, KeyVault, ResourceManager};
+    let public = Cloud::public();
+    for (resource, what) in [
+        ("https://vault.azure.net", KeyVault),
+        ("https://vault.azure.net:8443", KeyVault),
+        ("https://vault.azure.net/path", KeyVault),
+        ("https://contoso.vault.azure.net", KeyVault),
+        ("https://vault.azure.cn", KeyVault),
+        ("https://vault.usgovcloudapi.net", KeyVault),
+        ("https://managedhsm.azure.net", KeyVault),
+        ("cfa8b339-82a2-471a-a3c9-0fc0be7a4093", KeyVault),
+        ("CFA8B339-82a2-471a-a3c9-0fc0be7a4093", KeyVault),
+        ("api://cfa8b339-82a2-471a-a3c9-0fc0be7a4093", KeyVault),
+        ("https://management.azure.com", ResourceManager),
+        ("https://management.core.windows.net", ResourceManager),
+        ("https://management.usgovcloudapi.net", ResourceManager),
+        ("https://management.core.usgovcloudapi.net", ResourceManager),
+        ("https://management.chinacloudapi.cn", ResourceManager),
+        ("797f4846-ba00-4fd7-ba43-dac1f8f63013", ResourceManager),
+        ("https://graph.microsoft.com", Graph),
+        ("https://graph.microsoft.us", Graph),
+        ("https://dod-graph.microsoft.us", Graph),
+        ("https://microsoftgraph.chinacloudapi.cn", Graph),
+        ("https://graph.windows.net", Graph),
+        ("00000003-0000-0000-c000-000000000000", Graph),
+        ("00000002-0000-0000-c000-000000000000", Graph),
+    ] {
+        assert_eq!(public.privileged(resource), Some(what), "{resource}");
+    }
+    for resource in [
+        "https://cognitiveservices.azure.com",
+        "https://ai.azure.com",
+        "https://storage.azure.com",
+        "https://database.windows.net",
+        "https://notvault.azure.net",
+        "https://vault.azure.net.contoso.com",
+        "https://contoso.com/vault.azure.net",
+        "https://vault.localhost",
+        "api://contoso-app",
+        "11111111-1111-1111-1111-111111111111",
+    ] {
+        assert_eq!(public.privileged(resource), None, "{resource}");
+    }
+}
+
+#[test]
+fn so_are_those_of_a_cloud_of_ones_own() {
+    use Privileged::{KeyVault, ResourceManager};
+    let own = Custom {
+        vault_audience: Some("https://example.org"),
+        ..custom("vault.example.org", Some("https://arm.example.org:8443"), Some("https://mgmt.arm.example.org"))
+    };
+    assert!(Cloud::custom(&own).is_err(), "an audience is the receiver's name, or one above");
+    let own = Custom { resource_manager_audience: Some("https://arm.example.org"), ..own };
+    let own = Cloud::custom(&own).unwrap();
+    for (resource, what) in [
+        ("https://example.org", Some(KeyVault)),
+        ("https://vault.example.org", Some(KeyVault)),
+        ("https://demo.vault.example.org:1", Some(KeyVault)),
+        ("https://arm.example.org", Some(ResourceManager)),
+        ("https://arm.example.org:8443", Some(ResourceManager)),
+        ("https://app.example.org", None),
+        ("https://vault.azure.net", Some(KeyVault)),
+    ] {
+        assert_eq!(own.privileged(resource), what, "{resource}");
+    }
+}

@@ -52,6 +52,7 @@ pub(in crate::config) struct RawTokens {
     pub(in crate::config) allow: Option<Vec<RawCaller>>,
     pub(in crate::config) token_file: Option<String>,
     pub(in crate::config) scopes: Option<Vec<String>>,
+    pub(in crate::config) allow_privileged_audience: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

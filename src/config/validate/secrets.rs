@@ -96,8 +96,8 @@ impl Checker<'_> {
         Some((reference, object?))
     }
 
-    /// That nobody can sign in is said once, and only when a secret needs it.
-    pub(super) fn need_identity(&mut self, config: &Config) {
+    /// That nobody can sign in is said once, and only when something needs it.
+    pub(super) fn need_identity(&mut self, raw: &Raw, config: &Config) {
         let Some(reason) = &config.no_identity else { return };
         let mut needing = config.secrets.iter().filter(|(_, secret)| needs_default(&secret.object));
         if let Some((first, _)) = needing.next() {
@@ -107,6 +107,8 @@ impl Checker<'_> {
                 more => format!(" and {more} other secrets"),
             };
             self.problem(&["identity"], format!("{reason}; needed by '{first}'{others}"));
+        } else if raw.serve.tokens.is_some() {
+            self.problem(&["serve", "tokens"], format!("{reason}; the tokens that are given here are its"));
         }
     }
 

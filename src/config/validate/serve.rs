@@ -8,12 +8,17 @@ use super::Checker;
 use super::files::check_dir;
 use crate::config::Config;
 use crate::config::admin::{Admin, Listen};
+use crate::config::cloud::Privileged;
 use crate::config::raw::{Raw, RawCaller, RawHttpEndpoint, RawSocket, RawTokens};
 use crate::config::serve::{Allow, Callers, HttpEndpoint, Serve, SocketEndpoint, TokensEndpoint, UNMAPPED, Visible};
 use crate::reference::Scope;
 
 /// The longest path of a socket, without the NUL at its end (`sun_path`, unix(7)).
 const LONGEST_PATH: usize = 107;
+
+/// Why such tokens are not given by the way.
+const TOO_MUCH: &str = "gives whoever holds such a token all that the identity may do there, whatever 'allow' says of \
+                        secrets: let the application sign in by itself, or agree with 'allowPrivilegedAudience: true'";
 
 impl Checker<'_> {
     /// The endpoints of a configuration whose secrets and directories are known.
@@ -61,6 +66,9 @@ impl Checker<'_> {
         }
         let listen = self.loopback(&path, raw.listen.as_deref(), "127.0.0.1:8212");
         let mut scopes = Vec::new();
+        // What could not be read may have been an agreement: that is told of where it stands.
+        let member = [&path[..], &["allowPrivilegedAudience"]].concat();
+        let agreed = raw.allow_privileged_audience.unwrap_or_else(|| self.is_cut(&member));
         if raw.scopes.as_ref().is_none_or(Vec::is_empty) {
             self.missing(
                 &path,
@@ -73,6 +81,10 @@ impl Checker<'_> {
             let place = [&path[..], &["scopes", &number]].concat();
             match self.take(&place, Scope::parse(scope)) {
                 Some(scope) if scopes.contains(&scope) => self.problem(&place, "this scope is named twice"),
+                Some(scope) if !agreed && config.cloud.privileged(scope.resource()).is_some() => {
+                    let what = config.cloud.privileged(scope.resource()).map(Privileged::name).unwrap_or_default();
+                    self.problem(&place, format!("{what} {TOO_MUCH}"));
+                }
                 scope => scopes.extend(scope),
             }
         }
