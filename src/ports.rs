@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::moment::UnixTime;
-use crate::reference::{Object, ObjectName, SecretName, Shelf};
-use crate::secret::Secret;
+use crate::reference::{IdentityName, Object, ObjectName, Scope, SecretName, Shelf};
+use crate::secret::{Secret, SecretValue};
 use crate::snapshot::{Generation, Snapshot};
 use crate::survey::{Stamp, Survey};
 
@@ -70,6 +70,26 @@ pub struct Fetched {
 pub enum Hint {
     /// The secret holds a certificate: its container's bytes, as they are stored.
     BacksCertificate,
+}
+
+/// Who makes access tokens for the callers of the endpoint for tokens.
+pub trait Mint: Send + Sync + 'static {
+    /// A token that lasts, for what the scope says: the one that is there until its end is near, or a new one from one
+    /// exchange for all who wait. No retry of its own.
+    fn mint(
+        &self,
+        identity: &IdentityName,
+        scope: &Scope,
+    ) -> impl Future<Output = Result<Minted, Failure>> + Send;
+}
+
+/// An access token to hand out.
+#[derive(Debug)]
+pub struct Minted {
+    /// The token.
+    pub value: SecretValue,
+    /// When it stops being good.
+    pub expires: UnixTime,
 }
 
 /// Where snapshots are published: a directory.

@@ -33,7 +33,7 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::failure::{Blame, Code, Failure, Kind};
 use crate::moment::Clock;
-use crate::ports::{Answer, Fetched, Need};
+use crate::ports::{Answer, Fetched, Minted, Need};
 use crate::reference::{
     Collection, ConnectionName, IdentityName, ObjectName, Scope, Shelf, VaultHost, VersionId, Workspace,
 };
@@ -127,7 +127,16 @@ impl Azure {
         timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)
     }
 
-    /// An access token for whoever reads it.
+    /// An access token for whoever asks for it now. One whose renewal fails is handed out until its end, as the platform's
+    /// own services do: it says itself when that is.
+    pub async fn mint(&self, identity: &IdentityName, scope: &Scope) -> Result<Minted, Failure> {
+        let attempt = self.tokens.get(identity, scope.as_str());
+        let token = timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)?;
+        let value = SecretValue::new(token.value.expose().to_vec());
+        Ok(Minted { value, expires: (self.clock)().wall_at(token.ends) })
+    }
+
+    /// An access token that is published, and so must last until the next one is.
     pub async fn token(&self, identity: &IdentityName, scope: &Scope) -> Result<Fetched, Failure> {
         let attempt = self.tokens.renewed(identity, scope.as_str());
         let token = timeout(WHOLE_ATTEMPT, attempt).await.unwrap_or_else(late)?;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use crate::azure::Azure;
 use crate::failure::Failure;
 use crate::local;
-use crate::ports::{Answer, Need, Source};
-use crate::reference::{Object, ObjectName, Shelf};
+use crate::ports::{Answer, Mint, Minted, Need, Source};
+use crate::reference::{IdentityName, Object, ObjectName, Scope, Shelf};
 use crate::survey::Survey;
 
 #[derive(Debug)]
@@ -30,5 +30,11 @@ impl Source for Sources {
 
     async fn survey(&self, shelf: &Shelf, wanted: &BTreeSet<ObjectName>, most_pages: u32) -> Result<Survey, Failure> {
         self.azure.survey(shelf, wanted, most_pages).await
+    }
+}
+
+impl Mint for Sources {
+    async fn mint(&self, identity: &IdentityName, scope: &Scope) -> Result<Minted, Failure> {
+        self.azure.mint(identity, scope).await
     }
 }
