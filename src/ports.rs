@@ -76,11 +76,7 @@ pub enum Hint {
 pub trait Mint: Send + Sync + 'static {
     /// A token that lasts, for what the scope says: the one that is there until its end is near, or a new one from one
     /// exchange for all who wait. No retry of its own.
-    fn mint(
-        &self,
-        identity: &IdentityName,
-        scope: &Scope,
-    ) -> impl Future<Output = Result<Minted, Failure>> + Send;
+    fn mint(&self, identity: &IdentityName, scope: &Scope) -> impl Future<Output = Result<Minted, Failure>> + Send;
 }
 
 /// An access token to hand out.

@@ -14,6 +14,7 @@ mod start;
 mod status;
 mod stdout;
 mod table;
+mod tokens;
 
 use std::collections::BTreeMap;
 

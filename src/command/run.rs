@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use super::follow::Follower;
 use super::serve::{self, Serving};
 use super::start::{self, Started};
-use super::{Ended, admin};
+use super::{Ended, admin, tokens};
 use crate::cli::Global;
 use crate::exit::Exit;
 use crate::process::Signals;
@@ -21,6 +21,7 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
     let follower = Follower::new(config.clone(), file, (global, environment));
     let serving = serve::open(&config).await?;
     let Started { agent, source, metrics } = start::agent(&config, environment, serving.as_ref().map(Serving::sink))?;
+    let brokering = tokens::open(&config).await?;
     let listener = admin::open(&config).await?;
     tracing::info!(
         secrets = config.secrets.len(),
@@ -41,11 +42,16 @@ pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>)
             serving.serve(asked.clone(), view.clone(), stopped.clone()).await;
         }
     };
+    let brokered = async {
+        if let Some(brokering) = brokering {
+            brokering.serve(&source, asked.1.clone(), stopped.clone()).await;
+        }
+    };
     let turning = async {
         agent.run(events).await;
         drop(stop);
     };
-    tokio::join!(turning, follower.follow(signals, &source, tell), probed, served);
+    tokio::join!(turning, follower.follow(signals, &source, tell), probed, served, brokered);
     tracing::info!("stopped");
     Ok(())
 }

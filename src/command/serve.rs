@@ -1,5 +1,6 @@
 //! The endpoints for values, joined with the loop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -13,6 +14,7 @@ use crate::config::serve::{Allow, Callers};
 use crate::exit::Exit;
 use crate::metrics::Metrics;
 use crate::ports::{Refresh, Sink};
+use crate::secret::SecretValue;
 use crate::serve::{Door, Listener, Publisher, Values, token_file};
 use crate::status::View;
 use crate::{clock, process};
@@ -50,24 +52,45 @@ pub(super) async fn open(config: &Config) -> Result<Option<Serving>, Ended> {
         doors.push((listener, Door::for_uids(name, socket.allow.clone(), process::uid())));
     }
     if let Some(http) = &config.serve.http {
-        let name = "serve.http";
-        let listener = Listener::open(Listen::At(http.listen)).await;
-        let listener =
-            listener.map_err(|reason| wrong(format!("{name}.listen {reason}; choose another address or port")))?;
-        let address = listener.address().map(|address| address.to_string()).unwrap_or_default();
-        let (door, whom) = match &http.callers {
-            Callers::Uids(allow) => (Door::for_uids(name, allow.clone(), process::uid()), to(allow)),
-            Callers::Bearer(file) => {
-                let token = token_file::write(file, config.serve.allow_disk);
-                let token = token.map_err(|reason| wrong(format!("{name}.tokenFile {reason}")))?;
-                (Door::for_bearer(name, token), format!("to whoever can read {}", file.display()))
-            }
-        };
+        let Opened { listener, door, address, whom } =
+            on_loopback("serve.http", http.listen, (&http.callers, config.serve.allow_disk), Door::for_bearer).await?;
         tracing::info!(address, "values are served at http://{address}: {whom}");
         doors.push((listener, door));
     }
     let run = process::salt().ok_or_else(|| Ended::new(Exit::Bug, "the kernel gives no random bytes"))?;
     Ok(Some(Serving { publisher: Publisher::default(), run, doors }))
+}
+
+/// A port that is open, and who may come in there.
+pub(super) struct Opened {
+    pub(super) listener: Listener,
+    pub(super) door: Door,
+    pub(super) address: String,
+    /// The same in words.
+    pub(super) whom: String,
+}
+
+/// Opens a port; `for_token` makes the door of those who know what the token file holds.
+pub(super) async fn on_loopback(
+    name: &'static str,
+    listen: SocketAddr,
+    (callers, allow_disk): (&Callers, bool),
+    for_token: fn(&'static str, SecretValue) -> Door,
+) -> Result<Opened, Ended> {
+    let wrong = |reason| Ended::new(Exit::Config, reason);
+    let listener = Listener::open(Listen::At(listen)).await;
+    let listener =
+        listener.map_err(|reason| wrong(format!("{name}.listen {reason}; choose another address or port")))?;
+    let address = listener.address().map(|address| address.to_string()).unwrap_or_default();
+    let (door, whom) = match callers {
+        Callers::Uids(allow) => (Door::for_uids(name, allow.clone(), process::uid()), to(allow)),
+        Callers::Bearer(file) => {
+            let token =
+                token_file::write(file, allow_disk).map_err(|reason| wrong(format!("{name}.tokenFile {reason}")))?;
+            (for_token(name, token), format!("to whoever can read {}", file.display()))
+        }
+    };
+    Ok(Opened { listener, door, address, whom })
 }
 
 /// Who may call, in words.

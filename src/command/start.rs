@@ -224,7 +224,8 @@ fn variables(config: &Config, environment: &Environment) -> BTreeMap<&'static st
 /// Says who signs in and why, of those that something is fetched by.
 pub(super) fn tell_identities(config: &Config) {
     let gates: BTreeSet<Gate> = config.secrets.values().flat_map(|secret| secret.object.gates()).collect();
-    let is_used = |name: &IdentityName| gates.contains(&Gate::Identity(name.clone()));
+    let gives_tokens = |name: &IdentityName| config.serve.tokens.is_some() && name.0 == DEFAULT_IDENTITY;
+    let is_used = |name: &IdentityName| gates.contains(&Gate::Identity(name.clone())) || gives_tokens(name);
     for (name, identity) in config.identities.iter().filter(|(name, _)| is_used(name)) {
         let because = match name.0.as_str() {
             DEFAULT_IDENTITY => config.identity_because.as_str(),
@@ -241,7 +242,9 @@ pub(super) fn tell_unpublished(config: &Config) {
         directory.include.iter().cloned().chain(rendered).collect::<Vec<SecretName>>()
     };
     let published: BTreeSet<SecretName> = config.files.iter().flat_map(shown).collect();
-    if config.serve.has_values() {
+    // Whoever wants tokens alone has no secrets.
+    let only_tokens = config.serve.tokens.is_some() && config.secrets.is_empty();
+    if config.serve.has_values() || only_tokens {
         return;
     }
     if published.is_empty() && config.on_change.is_empty() {

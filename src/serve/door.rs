@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hyper::StatusCode;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE};
 
 use super::guard::Refusal;
 use super::kernel::{self, Unknown};
@@ -11,6 +11,9 @@ use super::listen::End;
 use super::slots::Share;
 use crate::config::serve::{Allow, Visible};
 use crate::secret::SecretValue;
+
+/// What an Azure SDK sends the variable `IDENTITY_HEADER` in.
+pub(super) const IDENTITY_HEADER: HeaderName = HeaderName::from_static("x-identity-header");
 
 /// The user at the other end of a connection, or why nobody knows which that is.
 pub(super) type Caller = Result<u32, Unknown>;
@@ -27,6 +30,8 @@ enum Lock {
     Uids { allow: Allow, own: u32 },
     /// Opens to whoever knows this.
     Bearer(SecretValue),
+    /// The same, sent as Azure SDKs send it.
+    IdentityHeader(SecretValue),
 }
 
 impl Door {
@@ -40,12 +45,24 @@ impl Door {
         Self { name, lock: Lock::Bearer(token) }
     }
 
+    /// For whoever sends this token as Azure SDKs do.
+    pub fn for_identity_header(name: &'static str, token: SecretValue) -> Self {
+        Self { name, lock: Lock::IdentityHeader(token) }
+    }
+
+    /// Whether it is not the kernel that says who may come in.
+    pub(super) fn wants_token(&self) -> bool {
+        matches!(self.lock, Lock::Bearer(_) | Lock::IdentityHeader(_))
+    }
+
     /// Looks who is at the other end. Once for each connection, when it begins: as long as it lasts nobody else can have
     /// the same end of it. Whoever breaks it off before that, so that another gets its port and is seen in its place, is
     /// not listened to any more (`listen`).
     pub(super) async fn meet(&self, end: End<'_>) -> (Caller, Share) {
         let caller = match (&self.lock, end) {
-            (Lock::Bearer(_), _) => Err(Unknown::new("it was not asked, because a token says who may call")),
+            (Lock::Bearer(_) | Lock::IdentityHeader(_), _) => {
+                Err(Unknown::new("it was not asked, because a token says who may call"))
+            }
             (Lock::Uids { .. }, End::Tcp { local, peer }) => kernel::uid_of_tcp(local, peer).await,
             (Lock::Uids { .. }, End::Unix(stream)) => kernel::uid_of_unix(stream),
         };
@@ -66,6 +83,7 @@ impl Door {
         let forbidden = |code, message: String| Refusal::new(StatusCode::FORBIDDEN, code, message);
         match (&self.lock, caller) {
             (Lock::Bearer(token), _) => knows(headers, token).map(|()| &Visible::All),
+            (Lock::IdentityHeader(token), _) => sends(headers, token).map(|()| &Visible::All),
             (Lock::Uids { .. }, Ok(uid)) => self.visible(*uid).ok_or_else(|| {
                 forbidden("CallerNotAllowed", format!("uid {uid} may not call: name it in '{}.allow'", self.name))
             }),
@@ -79,7 +97,7 @@ impl Door {
         match &self.lock {
             Lock::Uids { allow: Allow::Own, own } => (uid == *own).then_some(&Visible::All),
             Lock::Uids { allow: Allow::Uids(uids), .. } => uids.get(&uid),
-            Lock::Bearer(_) => None,
+            Lock::Bearer(_) | Lock::IdentityHeader(_) => None,
         }
     }
 }
@@ -98,6 +116,18 @@ fn knows(headers: &HeaderMap, token: &SecretValue) -> Result<(), Refusal> {
         "send 'Authorization: Bearer <token>' with what is in the token file; it is another one after each start";
     let refusal = Refusal::new(StatusCode::UNAUTHORIZED, "TokenMissing", message);
     Err(refusal.with(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")))
+}
+
+/// The same for a header that is nothing but the token.
+fn sends(headers: &HeaderMap, token: &SecretValue) -> Result<(), Refusal> {
+    let mut sent = headers.get_all(IDENTITY_HEADER).iter();
+    let first = sent.next().map(|value| SecretValue::new(value.as_bytes().to_vec()));
+    if first.is_some_and(|sent| sent.ct_eq(token)) && sent.next().is_none() {
+        return Ok(());
+    }
+    let message = "the header X-IDENTITY-HEADER is not what is in the token file: set IDENTITY_HEADER to that; it is another \
+                   one after each start";
+    Err(Refusal::new(StatusCode::UNAUTHORIZED, "TokenMissing", message))
 }
 
 impl fmt::Debug for Door {

@@ -1,4 +1,4 @@
-//! What is answered over HTTP: probes and metrics, values. Knows hyper and sockets; what is known comes as a `View`,
+//! What is answered over HTTP: probes and metrics, values, tokens. Knows hyper and sockets; what is known comes as a `View`,
 //! what is shown comes from the rollout.
 
 mod admin;
@@ -11,9 +11,11 @@ mod listen;
 mod slots;
 mod socket;
 pub mod token_file;
+mod tokens;
 mod values;
 
 pub use admin::Admin;
 pub use door::Door;
 pub use listen::Listener;
+pub use tokens::Tokens;
 pub use values::{Publisher, Values};

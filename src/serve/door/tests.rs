@@ -69,3 +69,22 @@ fn whom_the_kernel_does_not_know_nobody_lets_in() {
     assert!(refusal.message.ends_with("it is gone"), "{}", refusal.message);
     assert_eq!(door.share(&unknown), Share::Strangers);
 }
+
+#[test]
+fn the_token_of_an_azure_sdk_is_the_whole_header() {
+    let door = Door::for_identity_header("serve.tokens", SecretValue::new(b"right".to_vec()));
+    let sent = |values: &[&str]| {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(IDENTITY_HEADER, value.parse().unwrap());
+        }
+        let admitted = door.admit(&Ok(0), &headers).cloned();
+        admitted.map_err(|refusal| (refusal.status.as_u16(), refusal.code))
+    };
+    assert_eq!(sent(&["right"]), Ok(Visible::All));
+    for values in [&[][..], &[""], &["righ"], &["rightx"], &["Bearer right"], &["right", "right"], &["wrong", "right"]]
+    {
+        assert_eq!(sent(values), Err((401, "TokenMissing")), "{values:?}");
+    }
+    assert_eq!(door.share(&Ok(0)), Share::Strangers);
+}
