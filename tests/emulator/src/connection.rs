@@ -17,7 +17,7 @@ use crate::exchange::exchange;
 use crate::fault::Hit;
 use crate::wire::Wire;
 use crate::world::World;
-use crate::{Emulator, Service, vault};
+use crate::{Emulator, Service, openai, vault};
 
 /// A fatal `unrecognized_name` alert in a TLS record.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
@@ -109,6 +109,7 @@ fn exists(world: &World, service: Service, host: &str, vault: Option<&str>) -> b
         Service::Vault => vault.is_some_and(|vault| world.vaults.with(|vaults| vaults.find(vault).is_some())),
         Service::ResourceManager => host == Emulator::MANAGEMENT_HOST,
         Service::TokenProxy => host == Emulator::TOKEN_PROXY_NAME,
+        Service::OpenAi => openai::is_resource(host),
         Service::Imds | Service::AppService | Service::AzureMl => true,
     }
 }

@@ -63,6 +63,7 @@ impl Stage {
             resource_manager_tls_connections: handshakes(Service::ResourceManager),
             token_proxy_connections: accepted(Service::TokenProxy),
             token_proxy_tls_connections: handshakes(Service::TokenProxy),
+            openai_connections: accepted(Service::OpenAi),
             requests: log.arrived(),
             in_flight: log.in_flight(),
             peak_in_flight: log.peak(),
@@ -81,7 +82,9 @@ impl Emulator {
     pub const VAULT_SUFFIX: &str = "vault.localhost";
     /// Audience of the tokens for the resource manager; a token without the slash at the end is taken too.
     pub const MANAGEMENT_AUDIENCE: &str = "https://management.localhost/";
-    /// Audience of the tokens for Cognitive Services, which the emulator issues but does not play.
+    /// DNS suffix of the resources of Azure OpenAI.
+    pub const OPENAI_SUFFIX: &str = "openai.localhost";
+    /// Audience of the tokens for Cognitive Services, one of which is Azure OpenAI; Azure's own one is taken as well.
     pub const COGNITIVE_AUDIENCE: &str = "https://cognitiveservices.localhost";
     /// Audience of the vaults' tokens.
     pub const VAULT_AUDIENCE: &str = "https://vault.localhost";
@@ -135,6 +138,11 @@ impl Emulator {
     /// Base URL of the resource manager, without a slash at the end.
     pub fn management_url(&self) -> String {
         self.world().management_url()
+    }
+
+    /// Base URL of a resource of Azure OpenAI, without a slash at the end.
+    pub fn openai_url(&self, resource: &str) -> String {
+        format!("https://{resource}.{}:{}", Self::OPENAI_SUFFIX, self.address(Service::OpenAi).port())
     }
 
     /// Where a service listens.

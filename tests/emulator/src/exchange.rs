@@ -16,6 +16,7 @@ use crate::fault::{Hit, HitRequest};
 use crate::log::Logged;
 use crate::managed_identity;
 use crate::misbehave::misbehave;
+use crate::openai;
 use crate::resource_manager;
 use crate::vault::{self, Route};
 use crate::world::World;
@@ -163,6 +164,7 @@ pub(crate) fn honest(world: &World, arrived: &Arrived) -> Answer {
         Service::Entra | Service::TokenProxy => entra::answer(world, arrived),
         Service::Vault => vault::answer(world, arrived),
         Service::ResourceManager => resource_manager::answer(world, arrived),
+        Service::OpenAi => openai::answer(world, arrived),
         Service::Imds | Service::AppService | Service::AzureMl => managed_identity::answer(world, arrived),
     }
 }

@@ -22,6 +22,7 @@ mod listener;
 mod log;
 mod managed_identity;
 mod misbehave;
+mod openai;
 mod random;
 mod resource_manager;
 mod service;

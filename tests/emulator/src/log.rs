@@ -79,6 +79,8 @@ pub struct Counters {
     pub token_proxy_connections: u64,
     /// TLS handshakes completed by the token proxy.
     pub token_proxy_tls_connections: u64,
+    /// TCP connections accepted by Azure OpenAI.
+    pub openai_connections: u64,
     /// Requests that arrived.
     pub requests: u64,
     /// Requests being answered now.

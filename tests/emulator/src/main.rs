@@ -85,6 +85,9 @@ struct Options {
     /// Port of the token proxy; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     token_proxy_port: u16,
+    /// Port of Azure OpenAI; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    openai_port: u16,
     /// Port that vault URLs name, when something maps it to the vaults' port.
     #[arg(long, value_name = "PORT")]
     shown_vault_port: Option<u16>,
@@ -155,6 +158,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         azure_ml_port: options.azure_ml_port,
         resource_manager_port: options.resource_manager_port,
         token_proxy_port: options.token_proxy_port,
+        openai_port: options.openai_port,
         azure_ml_needs_client_id: options.azure_ml_needs_client_id,
         expires_on: options.expires_on,
         shown_vault_port: options.shown_vault_port,
@@ -260,6 +264,7 @@ fn announce(emulator: &Emulator, options: &Options, dir: &Path, environment: &En
     writeln!(out, "EMULATOR_ENTRA_ADDRESS={}", emulator.address(Service::Entra))?;
     writeln!(out, "EMULATOR_VAULT_ADDRESS={}", emulator.address(Service::Vault))?;
     writeln!(out, "EMULATOR_RESOURCE_MANAGER_ADDRESS={}", emulator.address(Service::ResourceManager))?;
+    writeln!(out, "EMULATOR_OPENAI_URL={}", emulator.openai_url("demo"))?;
     writeln!(out, "EMULATOR_TOKEN_PROXY_CA_FILE={}", dir.join("token-proxy-ca.pem").display())?;
     writeln!(out, "EMULATOR_AUTHORITY={}", emulator.authority())?;
     writeln!(out, "EMULATOR_MANAGEMENT_URL={}", emulator.management_url())?;

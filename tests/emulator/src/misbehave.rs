@@ -14,6 +14,7 @@ use crate::entra::{self, EntraRefusal};
 use crate::exchange::{Arrived, honest};
 use crate::fault::{Misbehaviour, Strike};
 use crate::managed_identity;
+use crate::openai;
 use crate::resource_manager::{self, ManagerRefusal};
 use crate::vault::{self, VaultRefusal};
 use crate::world::World;
@@ -93,6 +94,7 @@ fn failed(world: &World, arrived: &Arrived, status: StatusCode) -> Answer {
         (Service::Entra | Service::TokenProxy, _) => entra_error(world, arrived, &EntraRefusal::unavailable(status)),
         (Service::Vault, _) => vault::refuse(world, arrived, &VaultRefusal::Failed(status)),
         (Service::ResourceManager, _) => resource_manager::refuse(world, arrived, &ManagerRefusal::Failed(status)),
+        (Service::OpenAi, _) => openai::failed(world, status),
         (Service::Imds | Service::AppService | Service::AzureMl, _) => managed_identity::failed(world, arrived, status),
     }
 }

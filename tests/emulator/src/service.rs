@@ -20,11 +20,14 @@ pub enum Service {
     ResourceManager,
     /// The token endpoint that AKS offers its pods in place of Entra's.
     TokenProxy,
+    /// Azure OpenAI, which is called with tokens.
+    #[serde(rename = "openai")]
+    OpenAi,
 }
 
 impl Service {
     /// All of them, in the order of the listeners.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Entra,
         Self::Vault,
         Self::Imds,
@@ -32,6 +35,7 @@ impl Service {
         Self::AzureMl,
         Self::ResourceManager,
         Self::TokenProxy,
+        Self::OpenAi,
     ];
 
     /// Whether it speaks TLS; the managed identity endpoints are reached on the machine itself and do not.

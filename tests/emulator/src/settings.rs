@@ -25,6 +25,8 @@ pub struct Settings {
     pub resource_manager_port: u16,
     /// Port of the token proxy; 0 takes a free one.
     pub token_proxy_port: u16,
+    /// Port of Azure OpenAI; 0 takes a free one.
+    pub openai_port: u16,
     /// Port that vault URLs and `nextLink` name, when something maps it to `vault_port`.
     ///
     /// The official SDKs compare the vault's host with the challenge's, so some work on port 443 only.
@@ -66,6 +68,7 @@ impl Default for Settings {
             azure_ml_port: 0,
             resource_manager_port: 0,
             token_proxy_port: 0,
+            openai_port: 0,
             shown_vault_port: None,
             control: None,
             http2: true,
@@ -94,6 +97,7 @@ impl Settings {
             Service::AzureMl => self.azure_ml_port,
             Service::ResourceManager => self.resource_manager_port,
             Service::TokenProxy => self.token_proxy_port,
+            Service::OpenAi => self.openai_port,
         }
     }
 }

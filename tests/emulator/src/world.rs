@@ -58,6 +58,7 @@ impl World {
             Emulator::LOGIN_HOST.to_owned(),
             Emulator::MANAGEMENT_HOST.to_owned(),
             format!("*.{}", Emulator::VAULT_SUFFIX),
+            format!("*.{}", Emulator::OPENAI_SUFFIX),
         ];
         let mut rules = Rules::new(settings.default_access);
         let mut connection_rules = ConnectionRules::default();

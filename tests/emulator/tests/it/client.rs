@@ -125,6 +125,7 @@ fn client(emulator: &Emulator) -> Client {
         .no_proxy()
         .redirect(Policy::none())
         .timeout(Duration::from_secs(10))
+        .resolve(&format!("demo.{}", Emulator::OPENAI_SUFFIX), emulator.address(Service::OpenAi))
         .resolve(Emulator::MANAGEMENT_HOST, emulator.address(Service::ResourceManager))
         .resolve(Emulator::LOGIN_HOST, emulator.address(Service::Entra));
     for vault in ["demo", "other", "unknown"] {

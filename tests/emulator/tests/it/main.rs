@@ -13,6 +13,7 @@ mod keys;
 mod listing;
 mod managed_identity;
 mod material;
+mod openai;
 mod resource_manager;
 mod token_proxy;
 mod vault;
