@@ -42,6 +42,11 @@ impl Endpoint {
         Self::said(running, "values are served at http://")
     }
 
+    /// Where tokens are given by a running agent.
+    pub fn tokens(running: &Running) -> Self {
+        Self::said(running, "tokens are given at http://")
+    }
+
     fn said(running: &Running, words: &str) -> Self {
         running.wait_for(words, 1);
         let line = running.lines().into_iter().find(|line| line.contains(words)).unwrap();

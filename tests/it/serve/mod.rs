@@ -1,9 +1,10 @@
-//! The endpoints for values: what a process beside keyferry gets from them.
+//! The endpoints for values and tokens: what a process beside keyferry gets from them.
 
 mod callers;
 pub mod client;
 mod commands;
 mod hostile;
 mod load;
+mod tokens;
 mod values;
 mod waiting;
