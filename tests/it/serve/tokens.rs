@@ -221,6 +221,9 @@ fn nothing_else_is_answered_and_nobody_is_asked_for_it() {
     assert_eq!(running.stop().0, Some(0));
 }
 
+/// What the authority does, and the answer: status, error and `Retry-After`.
+type Case = (Misbehaviour, u16, &'static str, Option<&'static str>);
+
 #[test]
 fn trouble_is_told_as_sdks_understand_it_and_stands_for_all_callers() {
     let entra = |status: u16, error: &str, code: u64| Misbehaviour::EntraError {
@@ -230,7 +233,6 @@ fn trouble_is_told_as_sdks_understand_it_and_stands_for_all_callers() {
         message: "canary-text".to_owned(),
     };
     let throttle = |after: Option<&str>| Misbehaviour::Throttle { retry_after: after.map(str::to_owned) };
-    type Case = (Misbehaviour, u16, &'static str, Option<&'static str>);
     let cases: [Case; 5] = [
         (throttle(Some("30")), 429, "too_many_requests", Some("30")),
         (Misbehaviour::Status { status: 503 }, 503, "temporarily_unavailable", Some("1")),
