@@ -41,9 +41,11 @@ pub(super) async fn check(
     if !offline {
         let salt = process::salt().ok_or_else(|| Ended::new(Exit::Bug, "the kernel gives no random bytes"))?;
         let source = start::source(&config, environment, &Metrics::new(salt))?;
-        let brought = fetch(&plan, &source).await;
+        let given: Vec<Object> = given(&config).collect();
+        let brought = fetch(plan.objects.keys().chain(&given).cloned().collect(), &source).await;
         identities(&config, &brought, &mut report);
         let values = secrets(&config, &plan, &brought, &mut report);
+        scopes(&config, &given, &brought, &mut report);
         rendered(&config, &plan, &values, &mut report);
     }
     for directory in &config.files {
@@ -73,9 +75,15 @@ pub(super) async fn check(
     }
 }
 
+/// The tokens that are given to whoever asks.
+fn given(config: &Config) -> impl Iterator<Item = Object> {
+    let scopes = config.serve.tokens.iter().flat_map(|tokens| tokens.scopes.clone());
+    scopes.map(|scope| Object::Token { identity: IdentityName(DEFAULT_IDENTITY.to_owned()), scope })
+}
+
 /// Asks for each object once, at most so many at a time.
-async fn fetch(plan: &Plan, source: &Arc<Sources>) -> Brought {
-    let mut objects = plan.objects.keys().cloned();
+async fn fetch(objects: BTreeSet<Object>, source: &Arc<Sources>) -> Brought {
+    let mut objects = objects.into_iter();
     let (mut under_way, mut brought) = (JoinSet::new(), Brought::new());
     loop {
         while under_way.len() < MOST_IN_FLIGHT {
@@ -151,6 +159,16 @@ fn of<'a>(
         Failure::new(Blame::Object, Kind::Content, Code::new(error.code())).because(error.to_string())
     })?;
     Ok((Arc::new(secret), fetched))
+}
+
+/// Whether tokens can be had for each scope that they are given for.
+fn scopes(config: &Config, given: &[Object], brought: &Brought, report: &mut Report) {
+    for object in given {
+        let Object::Token { scope, .. } = object else { continue };
+        let failed = brought.get(object).and_then(|result| result.as_ref().err());
+        let tried = failed.map_or(Ok(()), |failure| Err(why(failure, object, config)));
+        report.add(Checked::new(What::Scope, scope, "tokens for callers of serve.tokens").which(tried));
+    }
 }
 
 /// What an identity is to blame for is told at the identity.

@@ -250,3 +250,22 @@ fn whom_a_hook_could_not_reach_is_a_warning_that_says_why() {
     let alone = find(&report, "hook", &format!("SIGHUP to {name}"));
     assert!(alone["problem"].as_str().unwrap().contains("the process namespace is not shared"), "{alone}");
 }
+
+#[test]
+fn so_is_every_scope_that_tokens_are_given_for() {
+    let world = world();
+    let scopes = ["https://cognitiveservices.azure.com/.default", "https://nobody.example/.default"];
+    let config = format!(
+        "{}serve: {{tokens: {{listen: \"127.0.0.1:0\", scopes: [{}]}}}}\n",
+        world.preamble(&["demo"]),
+        scopes.join(", ")
+    );
+    let (code, report) = json(&world, &config);
+    assert_eq!(code, Some(78), "{report:#}");
+    assert_eq!(find(&report, "identity", "default")["result"], "ok");
+    assert_eq!(find(&report, "scope", scopes[0])["result"], "ok");
+    let wrong = find(&report, "scope", scopes[1]);
+    assert!(wrong["problem"].as_str().unwrap().contains("AADSTS500011"), "{wrong:#}");
+    let entra = world.requests_to(Service::Entra);
+    assert_eq!(entra.iter().filter(|one| one.audience.is_some()).count(), 2, "each is asked for once");
+}

@@ -35,6 +35,8 @@ pub(super) enum What {
     Secret,
     /// The same in the vault that stands by.
     Standby,
+    /// What tokens are given for.
+    Scope,
     /// A file that is made of several.
     File,
     /// The variables.
@@ -99,6 +101,7 @@ impl Checked {
             What::Identity => "identity",
             What::Secret => "secret",
             What::Standby => "standby",
+            What::Scope => "scope",
             What::File => "file",
             What::Variables => "variables",
             What::Directory => "directory",
