@@ -27,6 +27,8 @@ pub(super) async fn init(
     let (mut config, _) = start::configuration(global, environment)?;
     // Whoever would be told of a change is started when this has ended.
     config.on_change.clear();
+    // Nor is there anybody yet whom tokens could be given to.
+    config.serve.tokens = None;
     start::tell_identities(&config);
     start::tell_unpublished(&config);
     let Started { agent, .. } = start::agent(&config, environment, None)?;

@@ -352,3 +352,11 @@ fn a_port_that_is_taken_ends_it() {
     let ended = crate::harness::end(&mut world.keyferry(&config, &["run"]));
     ended.expect(78, &[&format!("serve.tokens.listen {address} cannot be listened at"), "choose another"]);
 }
+
+#[test]
+fn init_gives_none() {
+    let world = world();
+    let ended = world.init(&config(&world, ""), &[]);
+    ended.expect(0, &["the configuration publishes nothing: there are no 'secrets'"]);
+    assert!(!ended.stderr.contains("tokens are given") && !ended.stderr.contains("identity 'default'"), "{ended:#?}");
+}

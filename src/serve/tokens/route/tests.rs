@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 const OURS: &str = "11111111-1111-4111-8111-111111111111";
@@ -202,5 +204,35 @@ fn each_shape_is_asked_with_its_header() {
     for method in ["POST", "PUT", "HEAD", "OPTIONS", "TRACE"] {
         assert_eq!(checked(Shape::Imds, method, &[("Metadata", "true")], false).unwrap_err().0, 405, "{method}");
         assert_eq!(checked(Shape::AppService, method, &[("X-IDENTITY-HEADER", "x")], false).unwrap_err().0, 405);
+    }
+}
+
+const NAMES: [&str; 6] = ["resource", "resource", "re%73ource", "client_id", "api-version", "Resource"];
+const VALUES: [&str; 8] = [
+    RESOURCE_OF,
+    "https%3A%2F%2Fcognitiveservices.azure.com%2F",
+    "https://cognitiveservices.azure.com/.default",
+    "https://vault.azure.net",
+    "https://cognitiveservices.azure.com%26resource%3Dhttps://vault.azure.net",
+    OURS,
+    "%",
+    "",
+];
+
+proptest! {
+    /// Whoever reads the query in the usual way finds one resource in it, and that is the entry's.
+    #[test]
+    fn what_is_given_is_what_everybody_would_read(picked in prop::collection::vec((0..6_usize, 0..8_usize), 1..4)) {
+        let parameters: Vec<String> =
+            picked.iter().map(|(name, value)| format!("{}={}", NAMES[*name], VALUES[*value])).collect();
+        let query = format!("{}&api-version=1", parameters.join("&"));
+        if let Ok(scope) = wanted(&query) {
+            let url = azure_core::http::Url::parse(&format!("http://localhost/?{query}")).unwrap();
+            let read: Vec<String> =
+                url.query_pairs().filter(|(name, _)| name == RESOURCE).map(|(_, value)| value.into_owned()).collect();
+            prop_assert_eq!(read.len(), 1, "{}", query);
+            let bare = read[0].trim_end_matches("/.default").trim_end_matches('/');
+            prop_assert_eq!(format!("{bare}/.default"), scope, "{}", query);
+        }
     }
 }
