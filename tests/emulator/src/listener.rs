@@ -4,6 +4,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use crate::door::Door;
 use crate::guarded::Guarded;
 use crate::world::World;
 
+const BACKLOG: u32 = 1024;
 const CLOSING: Duration = Duration::from_secs(10);
 /// Pause after a failed accept (out of descriptors, say), so as not to spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
@@ -24,6 +26,8 @@ pub(crate) struct Listener {
     address: SocketAddr,
     pub(crate) door: Arc<Door>,
     open: Guarded<Option<Open>>,
+    /// While it is closed: bound, so that nobody else gets the port, and not listening, so that connections are refused.
+    reserved: Guarded<Option<TcpSocket>>,
 }
 
 #[derive(Debug)]
@@ -35,7 +39,7 @@ struct Open {
 
 impl Listener {
     pub(crate) fn new(address: SocketAddr, door: Door) -> Self {
-        Self { address, door: Arc::new(door), open: Guarded::default() }
+        Self { address, door: Arc::new(door), open: Guarded::default(), reserved: Guarded::default() }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -47,14 +51,21 @@ impl Listener {
         if self.open.with(|open| open.is_some()) {
             return Ok(());
         }
-        self.serve(TcpListener::bind(self.address)?, runtime, world)
+        let _inside = runtime.enter();
+        let socket = self.reserved.with(Option::take).map_or_else(|| self.reserve(), Ok)?;
+        self.accept_at(socket.listen(BACKLOG)?, runtime, world);
+        Ok(())
     }
 
     /// Serves a socket that is bound.
     pub(crate) fn serve(&self, socket: TcpListener, runtime: &Handle, world: &Arc<World>) -> Result<(), Error> {
         socket.set_nonblocking(true)?;
         let _inside = runtime.enter();
-        let socket = tokio::net::TcpListener::from_std(socket)?;
+        self.accept_at(tokio::net::TcpListener::from_std(socket)?, runtime, world);
+        Ok(())
+    }
+
+    fn accept_at(&self, socket: tokio::net::TcpListener, runtime: &Handle, world: &Arc<World>) {
         let ending = CancellationToken::new();
         let (alive, closed) = mpsc::channel();
         let accepting = accept(world.clone(), self.door.clone(), socket, ending.clone());
@@ -63,7 +74,14 @@ impl Listener {
             drop(alive);
         });
         self.open.with(|open| *open = Some(Open { ending, closed }));
-        Ok(())
+    }
+
+    fn reserve(&self) -> Result<TcpSocket, Error> {
+        let socket = if self.address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // Connections of before may still linger at the port.
+        socket.set_reuseaddr(true)?;
+        socket.bind(self.address)?;
+        Ok(socket)
     }
 
     /// Closes the socket and all connections, and returns when they are closed.
@@ -72,7 +90,11 @@ impl Listener {
         open.ending.cancel();
         match open.closed.recv_timeout(CLOSING) {
             Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::NotClosed),
-            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => Ok(()),
+            Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
+                let reserved = self.reserve()?;
+                self.reserved.with(|socket| *socket = Some(reserved));
+                Ok(())
+            }
         }
     }
 }
