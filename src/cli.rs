@@ -1,6 +1,7 @@
 //! The command line. Its doc comments are the help that people read.
 #![expect(clippy::doc_markdown, reason = "help is plain text")]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use clap::builder::PossibleValue;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing::level_filters::LevelFilter;
 
+use crate::config::exec::OnRotation;
 use crate::logs::Format;
 use crate::render::Syntax;
 
@@ -103,6 +105,10 @@ pub enum Command {
         #[arg(short, long, value_name = "FORMAT", default_value = "table")]
         output: Shape,
     },
+    /// Start a command with the values that its variables refer to: each whole value keyvault:…, azureml://…, entra:…,
+    /// ${{…}} or @Microsoft.KeyVault(…) is replaced, and the configuration's 'env' is added. Passes signals on, and ends as
+    /// it ends
+    Exec(Exec),
     /// Show what the running agent holds: version, age, expiry, next refresh and last error of each secret, never a value.
     /// Asks at 'serve.socket' of the configuration
     Status {
@@ -117,6 +123,27 @@ pub enum Command {
     /// Have the running agent fetch everything anew, now or when ten seconds have passed since it last did. Asks at
     /// 'serve.socket' of the configuration
     Refresh,
+}
+
+/// How a command is started.
+#[derive(Debug, Args)]
+pub struct Exec {
+    /// Put the command in keyferry's place: nothing stays beside it
+    #[arg(long)]
+    pub once: bool,
+    /// What is done when a value in its environment has changed: none, restart, or a signal such as SIGHUP
+    /// [default: exec.onChange of the configuration, none]
+    #[arg(long, value_name = "WHAT", value_parser = OnRotation::parse, conflicts_with = "once")]
+    pub on_change: Option<OnRotation>,
+    /// Only these variables get values; others stay as they are
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Take the variables by which keyferry signs in from the command. It is no boundary: what shares the pod can sign in
+    #[arg(long)]
+    pub strip_identity: bool,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
 }
 
 /// What a report looks like.

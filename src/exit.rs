@@ -5,28 +5,40 @@ use crate::failure::{Blame, Failure, Kind};
 /// An exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
+    /// As the process did that was started.
+    Child(u8),
     /// All went well.
-    Ok = 0,
+    Ok,
     /// The command line is wrong.
-    Usage = 64,
+    Usage,
     /// Content cannot be rendered: a property that is not there, a wrong encoding.
-    Content = 65,
+    Content,
     /// A source was unavailable until the deadline.
-    Unavailable = 69,
+    Unavailable,
     /// A bug.
-    Bug = 70,
+    Bug,
     /// A directory cannot be published to.
-    CannotWrite = 73,
+    CannotWrite,
     /// The identity or its permissions do not suffice.
-    Denied = 77,
+    Denied,
     /// The configuration is wrong.
-    Config = 78,
+    Config,
 }
 
 impl Exit {
     /// The code as a number.
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Child(code) => code,
+            Self::Ok => 0,
+            Self::Usage => 64,
+            Self::Content => 65,
+            Self::Unavailable => 69,
+            Self::Bug => 70,
+            Self::CannotWrite => 73,
+            Self::Denied => 77,
+            Self::Config => 78,
+        }
     }
 
     /// What a failure that did not mend ends with.
@@ -48,7 +60,7 @@ impl Exit {
             Self::Content => 3,
             Self::CannotWrite => 2,
             Self::Unavailable => 1,
-            Self::Ok | Self::Usage | Self::Bug => 0,
+            Self::Ok | Self::Usage | Self::Bug | Self::Child(_) => 0,
         };
         exits.max_by_key(rank)
     }

@@ -71,7 +71,7 @@ pub fn main() -> ExitCode {
         && cli.global.log_level >= LevelFilter::ERROR;
     let environment = process::environment();
     let ended = match hardened {
-        Ok(()) => command::execute(cli, &environment),
+        Ok(cores) => command::execute(cli, &environment, &cores),
         Err(line) => Err(command::Ended::new(Exit::Bug, line)),
     };
     match ended {

@@ -4,6 +4,7 @@
 //! a file for each kind that is more than a word.
 
 mod connection;
+mod marked;
 mod names;
 mod parse;
 mod scope;

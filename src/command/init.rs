@@ -53,7 +53,7 @@ pub(super) async fn init(
 }
 
 /// Whether everything has been heard of, and waiting for what is lacking would be in vain.
-fn cannot_mend(view: &View) -> bool {
+pub(super) fn cannot_mend(view: &View) -> bool {
     let mut unfetched = view.status.unfetched().map(|(_, status)| status.failure.as_ref()).peekable();
     // Once everything is there, nothing more comes that could be rendered.
     let unrendered = unfetched.peek().is_none() && view.failures().next().is_some();

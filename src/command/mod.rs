@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod env;
+mod exec;
 mod follow;
 mod get;
 mod init;
@@ -22,6 +23,7 @@ use tokio::runtime::Builder;
 
 use crate::cli::{Cli, Command};
 use crate::exit::Exit;
+use crate::process::Cores;
 
 /// Why a command ended otherwise than well: the lines for the person who reads it, and the exit code.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ impl Ended {
 }
 
 /// Runs the command to its end.
-pub fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<(), Ended> {
+pub fn execute(cli: Cli, environment: &BTreeMap<String, String>, cores: &Cores) -> Result<(), Ended> {
     // One thread, and helpers that end soon: an idle agent has nothing that could wake it up. There are several,
     // because a name look-up that hangs keeps its own, and must not keep the others from theirs.
     let runtime = Builder::new_current_thread()
@@ -55,6 +57,7 @@ pub fn execute(cli: Cli, environment: &BTreeMap<String, String>) -> Result<(), E
             Command::Run => run::run(&cli.global, environment).await,
             Command::Env { output, show } => env::env(&cli.global, output, show, environment).await,
             Command::Check { offline, output } => check::check(&cli.global, offline, output, environment).await,
+            Command::Exec(options) => exec::exec(&cli.global, &options, environment, cores).await,
             Command::Status { ready, output } => status::status(&cli.global, ready, output, environment).await,
             Command::Refresh => status::refresh(&cli.global, environment).await,
             Command::Get { what, show } => get::get(&cli.global, &what, show, environment).await,

@@ -279,10 +279,14 @@ fn seed(environment: &Environment) -> u64 {
     digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))
 }
 
+/// No configuration, for what needs none.
+pub(super) fn nothing() -> Written {
+    Written { name: "the environment".to_owned(), text: String::new(), file: None }
+}
+
 /// A configuration that wants one thing and publishes nothing: a name of the configuration, or a reference. For a
 /// reference to a vault by its address no configuration is needed.
 pub(super) fn single(global: &Global, what: &str, environment: &Environment) -> Result<Config, Ended> {
-    let nothing = || Written { name: "the environment".to_owned(), text: String::new(), file: None };
     let mut config = meant(&written(global, environment)?.unwrap_or_else(nothing), global, environment)?;
     config.files.clear();
     config.on_change.clear();

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod cloud;
 mod collisions;
 mod de;
+pub mod exec;
 pub mod hooks;
 pub mod identity;
 mod live;
@@ -27,6 +28,7 @@ use crate::render::{Recipe, Variables};
 use crate::secret::Part;
 use admin::Admin;
 use cloud::Cloud;
+use exec::Exec;
 use hooks::OnChange;
 use serve::Serve;
 
@@ -68,6 +70,8 @@ pub struct Config {
     pub on_revoked: OnRevoked,
     /// What is done when secrets change.
     pub on_change: Vec<OnChange>,
+    /// How a process that is started is kept.
+    pub exec: Exec,
     /// What is served to processes beside this one.
     pub serve: Serve,
     /// Where probes and metrics are answered, if they are.

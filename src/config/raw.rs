@@ -1,6 +1,7 @@
 //! The configuration as written: every key that may stand in the file, nothing checked yet.
 
 mod admin;
+mod exec;
 mod hooks;
 mod identity;
 mod serve;
@@ -13,6 +14,7 @@ use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 pub(super) use admin::RawAdmin;
+pub(super) use exec::RawExec;
 pub(super) use hooks::{RawHook, RawSignal};
 pub(super) use identity::{RawAzureCli, RawClientCertificate, RawClientSecret, RawIdentity, RawManaged, RawWorkload};
 pub(super) use serve::{RawCaller, RawHttpEndpoint, RawServe, RawSocket, RawTokens};
@@ -35,6 +37,7 @@ pub(super) struct Raw {
     pub(super) stale: RawStale,
     pub(super) on_revoked: Option<RawOnRevoked>,
     pub(super) on_change: Option<Vec<RawHook>>,
+    pub(super) exec: RawExec,
     pub(super) serve: RawServe,
     pub(super) admin: Option<RawAdmin>,
     pub(super) reload_config: Option<bool>,

@@ -7,6 +7,7 @@ mod admin;
 mod cloud;
 mod detect;
 mod env;
+mod exec;
 mod files;
 mod hooks;
 mod identity;
@@ -169,6 +170,7 @@ impl Checker<'_> {
                 Some(RawOnRevoked::Remove) => OnRevoked::Remove,
             },
             on_change: Vec::new(),
+            exec: self.exec(raw),
             serve: Serve::default(),
             admin: self.admin(raw),
             reload: raw.reload_config.unwrap_or_default(),

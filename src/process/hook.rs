@@ -222,7 +222,8 @@ fn not_allowed(seen: &Seen) -> HookError {
     }
 }
 
-fn of(signal: Signal) -> rustix::process::Signal {
+/// The kernel's number of a signal.
+pub fn of(signal: Signal) -> rustix::process::Signal {
     use rustix::process::Signal as Kernel;
     match signal {
         Signal::Hangup => Kernel::HUP,

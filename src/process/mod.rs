@@ -1,5 +1,6 @@
 //! The process and the kernel: what others may see of it, the signals it gets and sends, the environment it was given.
 
+mod child;
 mod environment;
 mod harden;
 mod hook;
@@ -8,9 +9,10 @@ mod others;
 mod panic;
 mod signals;
 
+pub use child::{Child, End, Heard, Relay, become_it};
 pub use environment::environment;
-pub use harden::harden;
-pub use hook::SignalHook;
+pub use harden::{Cores, harden};
+pub use hook::{SignalHook, of};
 pub use host::{is_first_process, may_be_swapped, node_name, salt, stdout_is_terminal, uid};
 pub use panic::exit_on_panic;
 pub use signals::{Signal, Signals};

@@ -135,7 +135,7 @@ fn the_readme_names_the_commands_there_are() {
     let readme = document("README.md");
     assert_eq!(blocks(&readme, "sh"), ["cargo run --example local\n", "cargo test --workspace\n"]);
     let help = String::from_utf8(end(&mut binary(&["--help"])).stdout).unwrap();
-    for command in ["init", "run", "get", "env", "check", "status", "refresh"] {
+    for command in ["init", "run", "get", "env", "exec", "check", "status", "refresh"] {
         assert!(
             readme.contains(&format!("`keyferry {command}")) && help.contains(&format!("  {command} ")),
             "{command}"

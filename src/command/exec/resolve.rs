@@ -1,0 +1,97 @@
+//! Which variables of a process are references, and what that makes of the configuration. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::config::{Config, SecretConfig};
+use crate::extract::Cut;
+use crate::reference::{Object, Reference, SecretName};
+use crate::render::{Variable, Variables};
+use crate::secret::Part;
+
+/// The configuration with nothing to do but to make the variables: those of its `env` and those that are references, as far
+/// as they are wanted; or everything that is wrong with them, a line each. `bounded` says that somebody has written the
+/// configuration: then variables name nothing that it does not.
+pub(super) fn resolve(
+    mut config: Config,
+    environment: &BTreeMap<String, String>,
+    (only, bounded): (&BTreeSet<String>, bool),
+) -> Result<Config, Vec<String>> {
+    let mut wrong = Vec::new();
+    let is_wanted = |name: &str| only.is_empty() || only.contains(name);
+    let mut variables: BTreeMap<String, Variable> =
+        config.env.0.iter().filter(|(name, _)| is_wanted(name)).map(|(name, it)| (name.clone(), it.clone())).collect();
+    let mut found = BTreeMap::new();
+    for (name, value) in environment.iter().filter(|(name, _)| is_wanted(name)) {
+        let Some(reference) = Reference::marked(value) else { continue };
+        if config.env.0.contains_key(name) {
+            wrong.push(format!("the variable {name} is a reference, and in 'env' of the configuration: keep one"));
+            continue;
+        }
+        match reference.and_then(|reference| secret(name, reference, &config, bounded)) {
+            Ok((secret, fetched)) => {
+                variables.insert(name.clone(), Variable::Secret { secret: secret.clone(), part: part(&fetched) });
+                found.insert(secret, fetched);
+            }
+            Err(reason) => wrong.push(format!("the variable {name}: {reason}")),
+        }
+    }
+    for name in only.iter().filter(|name| !variables.contains_key(*name) && !environment.contains_key(*name)) {
+        wrong.push(format!("--only names {name}, which is neither a variable nor in 'env' of the configuration"));
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    config.env = Arc::new(Variables(variables));
+    let used: BTreeSet<SecretName> = config.env.uses().map(|(name, _)| name.clone()).collect();
+    config.secrets.retain(|name, _| used.contains(name));
+    config.secrets.extend(found);
+    config.files.clear();
+    config.on_change.clear();
+    Ok(config)
+}
+
+fn secret(
+    variable: &str,
+    reference: Reference,
+    config: &Config,
+    bounded: bool,
+) -> Result<(SecretName, SecretConfig), String> {
+    let object = config.object(&reference)?;
+    if bounded {
+        within_bounds(&object, config)?;
+    }
+    let name = SecretName::parse(&format!("env.{variable}"))?;
+    if config.secrets.contains_key(&name) {
+        return Err(format!("the configuration has a secret '{name}' already: give that another name"));
+    }
+    let standby = config.standby(&reference);
+    let cut = Cut::of(&reference, std::iter::empty());
+    let (files, refresh) = (BTreeMap::new(), config.refresh.interval);
+    Ok((name, SecretConfig { reference, object, standby, cut, files, refresh, optional: false }))
+}
+
+/// Of a certificate its key and chain.
+fn part(secret: &SecretConfig) -> Part {
+    if secret.cut.parts.is_empty() { Part::Value } else { Part::Bundle }
+}
+
+/// What the configuration does not name, a variable must not either: whoever sets variables may be another than who has
+/// written it.
+fn within_bounds(object: &Object, config: &Config) -> Result<(), String> {
+    match object {
+        Object::Vault { vault, .. } if !config.vaults.values().any(|known| known.host == *vault) => Err(format!(
+            "its vault, {vault}, is none of 'vaults' in the configuration: add it there, '<alias>: {{url: https://{vault}}}'"
+        )),
+        Object::Connection { workspace, .. } if config.workspace.as_ref() != Some(workspace) => {
+            Err("its workspace is not the configuration's 'workspace'".to_owned())
+        }
+        Object::Token { scope, .. } if !config.exec.token_scopes.contains(scope) => {
+            Err(format!("its scope is none of 'exec.tokenScopes' in the configuration: add '{scope}' there"))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
