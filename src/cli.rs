@@ -39,7 +39,8 @@ AZURE_CLIENT_SECRET, AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE
 Azure CLI. Or by 'identity' in the configuration.
 
 Exit codes: 0 ok, 64 usage, 65 content cannot be rendered, 69 a source was unavailable until the deadline, 70 bug,
-73 cannot write, 77 denied (identity or permission), 78 bad configuration.";
+73 cannot write, 77 denied (identity or permission), 78 bad configuration; of exec the command's own, 128 and the signal that
+ended it, 127 if it is not there, 126 if it cannot be started.";
 
 /// What every command understands.
 #[derive(Debug, Args)]

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use crate::reference::SecretName;
 use crate::secret::{Part, Secret, SecretValue};
 
+pub use env_file::LONGEST_VARIABLE;
 pub use escape::Escape;
 pub use syntax::Syntax;
 pub use uses::{Holds, Wrong, textual};

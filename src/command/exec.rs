@@ -10,7 +10,9 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::pin::pin;
 use std::process::Command;
+use std::time::Duration;
 
+use rustix::process::Signal;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -21,8 +23,9 @@ use crate::cli::{Exec, Global};
 use crate::config::Config;
 use crate::config::exec::OnRotation;
 use crate::exit::Exit;
-use crate::process::{Cores, Heard, Relay, become_it};
-use crate::render::Values;
+use crate::process::{self, Cores, Heard, Relay, become_it};
+use crate::reference::SecretName;
+use crate::render::{LONGEST_VARIABLE, Values};
 use crate::secret::SecretValue;
 use keep::Keeper;
 use latest::Latest;
@@ -50,7 +53,6 @@ const OWN: &str = "KEYFERRY_";
 /// What the command is started with.
 pub(super) struct Wanted<'a> {
     options: &'a Exec,
-    environment: &'a BTreeMap<String, String>,
     cores: &'a Cores,
 }
 
@@ -81,36 +83,46 @@ pub(super) async fn exec(
     };
     tokio::select! {
         () = &mut running => return Err(init::why(&view.borrow(), &config)),
-        signal = stopped => {
-            // As the command would have ended that has not begun.
-            let code = u8::try_from(signal.as_raw()).unwrap_or_default().saturating_add(128);
-            return Err(Ended { exit: Exit::Child(code), lines: vec!["stopped by a signal before the command was started".to_owned()] });
-        }
+        signal = stopped => return Err(stopped_by(signal)),
         _ = fetched => {}
     }
     let Some(snapshot) = newest.borrow_and_update().clone().filter(|_| view.borrow().is_fresh()) else {
         return Err(init::why(&view.borrow(), &config));
     };
-    let wanted = Wanted { options, environment, cores };
+    let wanted = Wanted { options, cores };
     let command = wanted.command(&config, &snapshot.secrets)?;
     let on_change = options.on_change.unwrap_or(config.exec.on_change);
     if options.once {
+        // What has come until now would be lost with this program.
+        if let Ok(Heard::Signal(signal)) = timeout(Duration::ZERO, relay.next()).await
+            && keep::ends(signal)
+        {
+            return Err(stopped_by(signal));
+        }
         return Err(wanted.not_started(&become_it(&mut { command }, cores)));
     }
     let keeper = Keeper::start(command, &wanted)?;
     let end = if on_change == OnRotation::None {
         // Nothing more is asked for: what it has it keeps, and nobody else does.
-        tell.send(Event::Stop).await.ok();
-        running.await;
         drop((snapshot, newest));
-        keeper.wait(&mut relay).await
+        let stopping = async {
+            tell.send(Event::Stop).await.ok();
+            running.await;
+        };
+        tokio::join!(stopping, keeper.wait(&mut relay)).1
     } else {
         tokio::select! {
             () = &mut running => return Err(Ended::new(Exit::Bug, "the loop has ended")),
-            end = keeper.follow(&mut relay, newest, (&config, on_change)) => end?,
+            end = keeper.follow(&mut relay, (snapshot, newest), (&config, on_change)) => end?,
         }
     };
     Err(Ended { exit: Exit::Child(end.code()), lines: Vec::new() })
+}
+
+/// As the command would have ended that has not begun.
+fn stopped_by(signal: Signal) -> Ended {
+    let code = u8::try_from(signal.as_raw()).unwrap_or_default().saturating_add(128);
+    Ended { exit: Exit::Child(code), lines: vec!["stopped by a signal before the command was started".to_owned()] }
 }
 
 /// The configuration with nothing to do but to make the variables.
@@ -129,15 +141,23 @@ impl Wanted<'_> {
     /// The command with its variables.
     fn command(&self, config: &Config, values: &Values) -> Result<Command, Ended> {
         let unusable = |reason: String| Ended::new(Exit::Content, reason);
+        let lacking = |name: &&SecretName| {
+            !values.contains_key(*name) && config.secrets.get(*name).is_some_and(|secret| !secret.optional)
+        };
+        if let Some(name) = config.env.uses().map(|(name, _)| name).find(lacking) {
+            return Err(unusable(format!("the secret {name} has no value any more")));
+        }
         let variables = config.env.values(values).map_err(|failure| unusable(failure.to_string()))?;
         // clap wants one at the least.
         let mut words = self.options.command.iter();
         let mut command = Command::new(words.next().map(OsStr::new).unwrap_or_default());
         command.args(words);
-        let own = self.environment.keys().map(String::as_str).filter(|name| name.starts_with(OWN));
+        for name in process::variables().filter(|name| name.as_bytes().starts_with(OWN.as_bytes())) {
+            command.env_remove(name);
+        }
         let identity = IDENTITY.into_iter().filter(|_| self.options.strip_identity);
         // What is optional and not there is not set.
-        for name in own.chain(identity).chain(config.env.0.keys().map(String::as_str)) {
+        for name in identity.chain(config.env.0.keys().map(String::as_str)) {
             command.env_remove(name);
         }
         for (name, value) in &variables {
@@ -145,6 +165,11 @@ impl Wanted<'_> {
             if bytes.contains(&0) {
                 return Err(unusable(format!(
                     "the variable {name} would have a NUL character, which no variable can hold"
+                )));
+            }
+            if name.len().saturating_add(bytes.len()) >= LONGEST_VARIABLE {
+                return Err(unusable(format!(
+                    "the variable {name} would be longer than 128 KiB, which the kernel gives no process: let it read a file"
                 )));
             }
             command.env(name, OsStr::from_bytes(bytes));

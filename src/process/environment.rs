@@ -3,6 +3,11 @@
 
 use std::collections::BTreeMap;
 
+/// The names of all variables, whatever they hold.
+pub fn variables() -> impl Iterator<Item = std::ffi::OsString> {
+    std::env::vars_os().map(|(name, _)| name)
+}
+
 /// Every variable that has a value. Of what is not UTF-8 the odd bytes are replaced, so that whoever needs the value finds
 /// it wrong, and not missing.
 pub fn environment() -> BTreeMap<String, String> {

@@ -10,7 +10,7 @@ mod panic;
 mod signals;
 
 pub use child::{Child, End, Heard, Relay, become_it};
-pub use environment::environment;
+pub use environment::{environment, variables};
 pub use harden::{Cores, harden};
 pub use hook::{SignalHook, of};
 pub use host::{is_first_process, may_be_swapped, node_name, salt, stdout_is_terminal, uid};

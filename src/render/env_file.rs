@@ -19,7 +19,7 @@ use crate::secret::SecretValue;
 /// The longest line that the kubelet reads, without its end (`bufio.MaxScanTokenSize`).
 const LONGEST_LINE: usize = (64 << 10) - 1;
 /// The longest `NAME=value` that the kernel takes, without the NUL at its end (`MAX_ARG_STRLEN`).
-const LONGEST_VARIABLE: usize = (128 << 10) - 1;
+pub const LONGEST_VARIABLE: usize = (128 << 10) - 1;
 
 /// Writes the variables in the order of their names, or says of each that cannot be written why.
 pub(super) fn write(variables: &BTreeMap<&str, SecretValue>) -> Result<SecretValue, Failure> {

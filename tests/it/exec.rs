@@ -1,10 +1,13 @@
 //! `keyferry exec`: a command gets values where its variables refer to them, and is otherwise what it would be without.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 
+use keyferry_emulator::Settings;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::{Ended, SOON, World, binary, end, eventually, root_or_skip};
@@ -108,18 +111,25 @@ fn it_ends_as_the_command_does() {
 /// A command that runs, whose output is read.
 struct App {
     child: Child,
-    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    lines: Receiver<String>,
 }
 
 impl App {
     fn start(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (tell, lines) = channel();
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| tell.send(line)));
         Self { child, lines }
     }
 
+    #[track_caller]
     fn next(&mut self) -> Option<String> {
-        self.lines.next().map(Result::unwrap)
+        match self.lines.recv_timeout(SOON) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("it says nothing"),
+        }
     }
 
     fn signal(&self, signal: Signal) {
@@ -227,10 +237,23 @@ fn keyferry_s_own_environment_holds_no_value() {
     let mut command = exec(&world, "", &[], "echo $$; while :; do sleep 0.05; done");
     let mut app = App::start(command.env("DB", "keyvault:demo/secrets/db"));
     let child = app.next().unwrap();
-    let environ = |pid: &str| String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/environ")).unwrap()).into_owned();
-    assert!(environ(&child).split('\0').any(|variable| variable == "DB=canary-db"));
+    let environ = |pid: &str| {
+        let bytes = String::from_utf8_lossy(&fs::read(format!("/proc/{pid}/environ")).unwrap()).into_owned();
+        bytes.split_terminator('\0').map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    let given: BTreeSet<String> = command
+        .get_envs()
+        .filter_map(|(name, value)| Some((name.to_str()?, value?.to_str()?)))
+        .filter(|(name, _)| !name.starts_with("KEYFERRY_"))
+        .map(|(name, value)| format!("{name}={}", if name == "DB" { "canary-db" } else { value }))
+        .collect();
+    let got: BTreeSet<String> = environ(&child)
+        .into_iter()
+        .filter(|variable| !variable.starts_with("PWD=") && !variable.starts_with("_="))
+        .collect();
+    assert_eq!(got, given);
     if root_or_skip() {
-        assert!(!environ(&app.child.id().to_string()).contains("canary"));
+        assert!(environ(&app.child.id().to_string()).iter().all(|variable| !variable.contains("canary")));
     }
     app.signal(Signal::KILL);
     // What would be left behind here a pod's end takes away.
@@ -263,9 +286,12 @@ fn a_rotation_is_told_by_a_signal_and_only_of_what_it_has() {
     let mut command = exec(&world, &config, &["--on-change", "SIGUSR1"], LISTENS);
     let mut app = App::start(command.env("DB", "keyvault:demo/secrets/db"));
     assert_eq!(app.next().unwrap(), "ready");
+    let asked = || world.emulator.requests().iter().filter(|request| request.path.ends_with("/db")).count();
     world.emulator.put_secret("demo", "other", "y");
+    let before = asked();
+    assert!(eventually(SOON, || (asked() > before + 1).then_some(())).is_some());
     world.emulator.put_secret("demo", "db", "canary-2");
-    assert_eq!(app.next().unwrap(), "USR1");
+    assert_eq!(app.next().unwrap(), "USR1", "the first of them");
     world.emulator.put_secret("demo", "db", "canary-3");
     assert_eq!(app.next().unwrap(), "USR1");
     app.signal(Signal::TERM);
@@ -296,4 +322,91 @@ fn one_that_does_not_end_is_killed_after_its_grace() {
     assert_eq!(app.next().unwrap(), "canary-2");
     app.signal(Signal::QUIT);
     assert_eq!(app.end(), 128 + 3);
+}
+
+#[test]
+fn what_cannot_be_started_with_takes_nothing_away_that_runs() {
+    let world = world();
+    let script = "echo \"$DB\"; while :; do sleep 0.05; done";
+    let mut command = exec(&world, FOLLOWED, &["--on-change", "restart"], script);
+    let mut app = App::start(command.env("DB", "keyvault:demo/secrets/db").stderr(Stdio::piped()));
+    assert_eq!(app.next().unwrap(), "canary-db");
+    world.emulator.put_secret("demo", "db", "no\0thing");
+    let asked = || world.emulator.requests().len();
+    let before = asked();
+    assert!(eventually(SOON, || (asked() > before + 30).then_some(())).is_some());
+    assert!(app.child.try_wait().unwrap().is_none());
+    world.emulator.put_secret("demo", "db", "canary-3");
+    assert_eq!(app.next().unwrap(), "canary-3");
+    app.signal(Signal::TERM);
+    assert_eq!(app.end(), 128 + 15);
+}
+
+#[test]
+fn a_restart_leaves_nothing_of_the_old_behind_and_goes_on_through_a_hangup() {
+    let world = world();
+    // A server under a shell, which does not pass anything on.
+    let script = "trap 'echo HUP' HUP; sleep 1000 & echo \"$DB $!\"; while :; do sleep 0.05; done";
+    let config = FOLLOWED.replace("exec: {", "exec: {gracePeriod: 2s, ");
+    let mut command = exec(&world, &config, &["--on-change", "restart"], &format!("trap '' TERM; {script}"));
+    let mut app = App::start(command.env("DB", "keyvault:demo/secrets/db"));
+    let server = |line: String| line.split_once(' ').map(|(value, pid)| (value.to_owned(), pid.to_owned())).unwrap();
+    let (_, old) = server(app.next().unwrap());
+    world.emulator.put_secret("demo", "db", "canary-2");
+    app.signal(Signal::HUP);
+    let (value, new) = loop {
+        match app.next().unwrap().as_str() {
+            "HUP" => {}
+            line => break server(line.to_owned()),
+        }
+    };
+    assert_eq!(value, "canary-2");
+    let is_gone =
+        |pid: &str| fs::read_to_string(format!("/proc/{pid}/stat")).map_or(true, |stat| stat.contains(") Z "));
+    assert!(eventually(SOON, || is_gone(&old).then_some(())).is_some());
+    assert!(!is_gone(&new));
+    app.signal(Signal::QUIT);
+    assert_eq!(app.end(), 128 + 3);
+    kill_process(Pid::from_raw(new.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+}
+
+#[test]
+fn what_is_ignored_stays_ignored() {
+    let world = world();
+    let mut plain = exec(&world, "", &[], "grep SigIgn /proc/self/status");
+    for once in ["", "--once"] {
+        let mut command = Command::new("/bin/sh");
+        let line = format!(
+            "trap '' HUP USR2; exec {} exec {once} -- grep SigIgn /proc/self/status",
+            env!("CARGO_BIN_EXE_keyferry")
+        );
+        command.args(["-c", &line]).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for (name, value) in plain.get_envs() {
+            command.env(name, value.unwrap());
+        }
+        let text = stdout(&end(&mut command));
+        let set = u64::from_str_radix(text.trim().rsplit('\t').next().unwrap(), 16).unwrap();
+        assert_eq!(set & 0x7fff_ffff, 1 | 1 << 11, "{text}");
+    }
+    end(&mut plain).expect(0, &[]);
+}
+
+#[test]
+fn a_token_that_is_made_anew_is_no_change() {
+    let world = World::with(Settings { token_lifetime: 6, ..Settings::default() });
+    world.emulator.put_secret("demo", "db", "1");
+    let mut command = exec(&world, FOLLOWED, &["--on-change", "SIGUSR1"], LISTENS);
+    command.env("DB", "keyvault:demo/secrets/db").env("TOKEN", "entra:https://cognitiveservices.azure.com/.default");
+    let mut app = App::start(&mut command);
+    assert_eq!(app.next().unwrap(), "ready");
+    let made = || {
+        let is_made = |request: &&keyferry_emulator::Logged| request.service == keyferry_emulator::Service::Entra;
+        world.emulator.requests().iter().filter(is_made).count()
+    };
+    let before = made();
+    assert!(eventually(SOON, || (made() > before + 2).then_some(())).is_some());
+    world.emulator.put_secret("demo", "db", "2");
+    assert_eq!(app.next().unwrap(), "USR1");
+    app.signal(Signal::TERM);
+    assert_eq!((app.next().unwrap().as_str(), app.end()), ("TERM", 3));
 }

@@ -36,8 +36,13 @@ pub(super) fn resolve(
             Err(reason) => wrong.push(format!("the variable {name}: {reason}")),
         }
     }
-    for name in only.iter().filter(|name| !variables.contains_key(*name) && !environment.contains_key(*name)) {
-        wrong.push(format!("--only names {name}, which is neither a variable nor in 'env' of the configuration"));
+    // What is wrong with one that is nearly a reference is told above.
+    let is_told = |name: &String| environment.get(name).and_then(|value| Reference::marked(value)).is_some();
+    for name in only.iter().filter(|name| !variables.contains_key(*name) && !is_told(name)) {
+        wrong.push(format!(
+            "--only names {name}, whose value is no reference (a vault's own address needs 'keyvault:' before it), and which is \
+             not in 'env' of the configuration"
+        ));
     }
     if !wrong.is_empty() {
         return Err(wrong);
