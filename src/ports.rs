@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::failure::Failure;
 use crate::moment::UnixTime;
+use crate::plan::Plan;
 use crate::reference::{IdentityName, Object, ObjectName, Scope, SecretName, Shelf};
 use crate::secret::{Secret, SecretValue};
 use crate::snapshot::{Generation, Snapshot};
@@ -94,6 +95,11 @@ pub struct Minted {
 pub trait Sink: Send {
     /// What messages call it: the directory's path.
     fn name(&self) -> &str;
+
+    /// The names of the plan that readers see here, as they are or in what is made of them: they belong together.
+    fn shows(&self, plan: &Plan) -> BTreeSet<SecretName> {
+        plan.shown_in(Path::new(self.name()))
+    }
 
     /// Tries, without changing anything a reader could see, whether publishing can work here.
     fn check(&mut self) -> Result<(), SinkError>;

@@ -13,7 +13,6 @@ mod tell;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -131,7 +130,7 @@ impl<S: Source> Agent<S> {
             hooks.iter().map(|hook| (hook.name().to_owned(), hook.kind())),
             (clock().wall, stale),
         );
-        let holds = sinks.iter().map(|sink| plan.shown_in(Path::new(sink.name())));
+        let holds = sinks.iter().map(|sink| sink.shows(&plan));
         let pending = Hooks::new(holds, plan.hooks.iter().cloned(), settle);
         let view = watch::Sender::new(View { snapshot: None, status: Arc::new(status.clone()) });
         Self {

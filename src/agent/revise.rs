@@ -2,7 +2,6 @@
 //! asked for now, what is gone is forgotten.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::{Agent, readers};
@@ -63,7 +62,7 @@ impl<S: Source> Agent<S> {
         self.schedule.replan(&self.plan, now);
         self.rollout.settle(settle);
         self.settle = settle;
-        let holds = self.sinks.iter().map(|sink| self.plan.shown_in(Path::new(sink.name())));
+        let holds = self.sinks.iter().map(|sink| sink.shows(&self.plan));
         self.pending.replan(holds, self.plan.hooks.iter().cloned(), settle);
         self.status.replan(&self.plan, &differences.changed);
         self.status.stale = stale;

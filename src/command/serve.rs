@@ -117,7 +117,8 @@ impl Serving {
         view: watch::Receiver<View>,
         stopped: watch::Receiver<()>,
     ) {
-        let values = Values::new(&self.publisher, self.run, (view, clock::system(), metrics), stopped);
+        let users = self.doors.iter().map(|(_, door)| door.users()).sum();
+        let values = Values::new(&self.publisher, (self.run, users), (view, clock::system(), metrics), stopped);
         let values = Arc::new(values);
         let mut serving = JoinSet::new();
         for (listener, door) in self.doors {

@@ -21,8 +21,10 @@ type Environment = BTreeMap<String, String>;
 
 pub(super) async fn status(global: &Global, ready: bool, shape: Shape, environment: &Environment) -> Result<(), Ended> {
     let (config, _) = start::configuration(global, environment)?;
-    if let (true, None, Some(admin)) = (ready, &config.serve.socket, &config.admin) {
-        let reply = probe(beside(admin.listen), "/readyz").await.map_err(unanswered)?;
+    // A port that the kernel chooses is known to nobody else.
+    let port = config.admin.as_ref().map(|admin| beside(admin.listen)).filter(|address| ready && address.port() != 0);
+    if let Some(address) = port {
+        let reply = probe(address, "/readyz").await.map_err(unanswered)?;
         return if reply.status == 200 { Ok(()) } else { Err(said(&reply)) };
     }
     let reply = at_socket(&config, Method::GET, "/v1/status").await?.map_err(unanswered)?;

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use crate::secret::SecretValue;
 
-/// From the connection to the end of the answer.
+/// To connect, and from then to the end of the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// More than all variables of a configuration can be.
 const LONGEST: usize = 32 << 20;
@@ -76,8 +76,9 @@ pub async fn ask(socket: &Path, own: u32, method: Method, target: &str) -> Resul
 
 /// Asks at a port.
 pub async fn probe(address: SocketAddr, target: &str) -> Result<Reply, Silence> {
-    let nobody = |_| Silence::Nobody(format!("no keyferry answers at {address}: is 'keyferry run' running?"));
-    let stream = TcpStream::connect(address).await.map_err(nobody)?;
+    let nobody = || Silence::Nobody(format!("no keyferry answers at {address}: is 'keyferry run' running?"));
+    let connected = timeout(PATIENCE, TcpStream::connect(address)).await;
+    let stream = connected.ok().and_then(Result::ok).ok_or_else(nobody)?;
     exchange(stream, Method::GET, target, &address.to_string()).await
 }
 

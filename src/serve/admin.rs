@@ -19,7 +19,8 @@ use crate::ports::Pulse;
 use crate::status::{Readiness, View};
 
 /// Whoever probes or scrapes needs no more connections at once, nor for longer: a node, and a Prometheus.
-const LIMITS: Limits = Limits { connections: Most { in_all: 64, of_each: 32 }, lifetime: Some(Duration::from_mins(1)) };
+const LIMITS: Limits =
+    Limits { connections: Most { in_all: 64, of_each: 32, of_strangers: 32 }, lifetime: Some(Duration::from_mins(1)) };
 const PLAIN: &str = "text/plain; charset=utf-8";
 /// What Prometheus asks for first, since 2018 (`OpenMetrics` 1.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

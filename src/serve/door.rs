@@ -70,11 +70,20 @@ impl Door {
         (caller, share)
     }
 
+    /// Among how many its connections are shared.
+    pub fn users(&self) -> usize {
+        match &self.lock {
+            Lock::Uids { allow: Allow::Uids(uids), .. } => uids.len(),
+            Lock::Uids { allow: Allow::Own, .. } | Lock::Bearer(_) | Lock::IdentityHeader(_) => 1,
+        }
+    }
+
     /// Whose share of connections it takes. All who may not come in have one together, whoever they are.
     pub(super) fn share(&self, caller: &Caller) -> Share {
-        match caller {
-            Ok(uid) if self.visible(*uid).is_some() => Share::Uid(*uid),
-            _ => Share::Strangers,
+        match (&self.lock, caller) {
+            (Lock::Bearer(_) | Lock::IdentityHeader(_), _) => Share::Anybody,
+            (Lock::Uids { .. }, Ok(uid)) if self.visible(*uid).is_some() => Share::Uid(*uid),
+            (Lock::Uids { .. }, _) => Share::Strangers,
         }
     }
 
@@ -91,6 +100,11 @@ impl Door {
                 Err(forbidden("CallerUnknown", format!("the kernel does not say who calls: {why}")))
             }
         }
+    }
+
+    /// Whether it is keyferry's own user, who could read the configuration and sign in as well.
+    pub(super) fn is_own(&self, caller: &Caller) -> bool {
+        matches!((&self.lock, caller), (Lock::Uids { own, .. }, Ok(uid)) if uid == own)
     }
 
     fn visible(&self, uid: u32) -> Option<&Visible> {

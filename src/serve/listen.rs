@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutWriter;
@@ -36,8 +37,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A request's line and headers, at most, in bytes.
 const LONGEST_HEAD: usize = 16 << 10;
 const MOST_HEADERS: usize = 64;
-const FULL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";
+/// How many are looked at, at once: where that takes long, the next ones wait, and those who are in do not.
+const AT_THE_DOOR: usize = 64;
+/// How many are told that there is no place for them, at once, and how long each may take to hear it. Whoever comes while so
+/// many are is merely let go.
+const TOLD: usize = 256;
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// Who answers the requests of a port.
 pub(super) trait Answers: Send + Sync + 'static {
@@ -126,6 +131,7 @@ impl Listener {
     /// Answers, on so many connections at once, until nobody holds the other end of `stopped`; and then what is under way.
     pub(super) async fn serve<A: Answers>(self, answers: Arc<A>, limits: Limits, mut stopped: watch::Receiver<()>) {
         let slots = Slots::new(limits.connections);
+        let (door, told) = (Arc::new(Semaphore::new(AT_THE_DOOR)), Arc::new(Semaphore::new(TOLD)));
         let mut connections = JoinSet::new();
         loop {
             let stream = tokio::select! {
@@ -141,20 +147,24 @@ impl Listener {
                     }
                 },
             };
-            let Ok(end) = stream.end() else { continue };
-            let (caller, share) = answers.meet(end).await;
-            // Whoever has reset the connection meanwhile may have left its port to another, who was then seen in its place:
-            // what it has asked for is not done either.
-            if stream.end().is_err() {
-                continue;
-            }
-            let Some(slot) = slots.take(share) else {
-                // Told as far as that costs nothing: nobody is waited for.
-                stream.say(FULL);
-                continue;
-            };
-            let (answers, stopped) = (Arc::clone(&answers), stopped.clone());
+            // It is never closed.
+            let Ok(place) = Arc::clone(&door).acquire_owned().await else { break };
+            let (answers, slots, told, stopped) =
+                (Arc::clone(&answers), Arc::clone(&slots), Arc::clone(&told), stopped.clone());
             connections.spawn(async move {
+                let Ok(end) = stream.end() else { return };
+                let (caller, share) = answers.meet(end).await;
+                // Whoever has reset the connection meanwhile may have left its port to another, who was then seen in its
+                // place: what it has asked for is not done either.
+                if stream.end().is_err() {
+                    return;
+                }
+                drop(place);
+                let Some(slot) = slots.take(share) else {
+                    let Ok(_told) = told.try_acquire() else { return };
+                    drop(timeout(FAREWELL, stream.refuse(&full(share))).await);
+                    return;
+                };
                 let talk = (answers, caller, limits.lifetime);
                 match stream {
                     Stream::Tcp(stream) => converse(stream, talk, stopped).await,
@@ -185,12 +195,34 @@ impl Stream {
         })
     }
 
-    fn say(&self, words: &[u8]) {
-        drop(match self {
-            Self::Tcp(stream) => stream.try_write(words),
-            Self::Unix(stream) => stream.try_write(words),
-        });
+    /// Says this, whatever was asked for, and hears it out: what is left unread would take the words from whoever asks.
+    async fn refuse(self, words: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Tcp(stream) => refuse(stream, words).await,
+            Self::Unix(stream) => refuse(stream, words).await,
+        }
     }
+}
+
+async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, words: &[u8]) -> io::Result<()> {
+    stream.write_all(words).await?;
+    stream.shutdown().await?;
+    let mut unread = [0; 4096];
+    while stream.read(&mut unread).await? > 0 {}
+    Ok(())
+}
+
+/// That there is no place left, as every refusal is written.
+fn full(share: Share) -> Vec<u8> {
+    let uid = match share {
+        Share::Uid(uid) => format!(",\"uid\":{uid}"),
+        Share::Address(_) | Share::Anybody | Share::Strangers => String::new(),
+    };
+    let message = "there are as many connections as this caller's share is: end some, or ask again";
+    let body = format!("{{\"error\":{{\"code\":\"TooManyConnections\",\"message\":\"{message}\"{uid}}}}}\n");
+    let head =
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\nconnection: close";
+    format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
 fn is_theirs(error: &io::Error) -> bool {
@@ -207,8 +239,14 @@ async fn converse<A: Answers, S: AsyncRead + AsyncWrite + Send + 'static>(
     (answers, caller, lifetime): (Arc<A>, A::Caller, Option<Duration>),
     mut stopped: watch::Receiver<()>,
 ) {
-    let service =
-        service_fn(|request| async { Ok::<_, std::convert::Infallible>(answers.answer(request, &caller).await) });
+    let service = service_fn(|request| async {
+        let mut response = answers.answer(request, &caller).await;
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            // Whoever may not call holds no connection either.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok::<_, std::convert::Infallible>(response)
+    });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADERS)

@@ -12,6 +12,8 @@ pub(super) enum Share {
     Uid(u32),
     /// That of a machine, or pod.
     Address(IpAddr),
+    /// The one of all who may show a token, which nobody sees before they ask.
+    Anybody,
     /// The one of all whom nobody knows.
     Strangers,
 }
@@ -21,8 +23,19 @@ pub(super) enum Share {
 pub(super) struct Most {
     /// In all.
     pub(super) in_all: usize,
-    /// Of each.
+    /// Of each who is known.
     pub(super) of_each: usize,
+    /// Of those whom nobody knows, together.
+    pub(super) of_strangers: usize,
+}
+
+impl Most {
+    /// So many for so many users, each of whom has its share whatever the others do; an eighth is for strangers.
+    pub(super) fn shared(in_all: usize, users: usize) -> Self {
+        let of_strangers = in_all / 8;
+        let of_each = in_all.saturating_sub(of_strangers).checked_div(users).unwrap_or_default().max(1);
+        Self { in_all, of_each, of_strangers }
+    }
 }
 
 /// How many there are.
@@ -51,7 +64,8 @@ impl Slots {
             return None;
         }
         let own = taken.entry(share).or_default();
-        if *own >= self.most.of_each {
+        let most = if share == Share::Strangers { self.most.of_strangers } else { self.most.of_each };
+        if *own >= most {
             return None;
         }
         *own += 1;

@@ -13,6 +13,7 @@ use rustix::process::umask;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+const LIVES: &str = "is a socket at which another process listens: stop that, or choose another path";
 /// Whoever listens is connected with at once.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -62,10 +63,11 @@ async fn make_room(path: &Path) -> Result<(), String> {
     }
     match timeout(PATIENCE, UnixStream::connect(path)).await {
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
-        Ok(Err(error)) => return Err(format!("is a socket that cannot be looked at: {error}; remove it")),
-        Ok(Ok(_)) | Err(_) => {
-            return Err("is a socket at which another process listens: stop that, or choose another path".to_owned());
+        // That so many wait for it says that it is there, too.
+        Ok(Err(error)) if error.kind() != ErrorKind::WouldBlock => {
+            return Err(format!("is a socket that cannot be looked at: {error}; remove it"));
         }
+        Ok(_) | Err(_) => return Err(LIVES.to_owned()),
     }
     fs::remove_file(path)
         .map_err(|error| format!("is a socket of a process that is gone, and cannot be removed: {error}"))

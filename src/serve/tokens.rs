@@ -31,7 +31,7 @@ use route::{APP_SERVICE, IMDS, Offer, Shape};
 use trouble::Troubles;
 
 /// An application asks once an hour; one that starts many workers asks for each.
-const LIMITS: Limits = Limits { connections: Most { in_all: 256, of_each: 128 }, lifetime: None };
+const CONNECTIONS: usize = 256;
 
 /// Gives tokens to whom its door lets in.
 pub struct Tokens<M> {
@@ -60,7 +60,8 @@ impl<M: Mint> Tokens<M> {
 
     /// Answers at a port, until nobody holds the other end of `stopped`.
     pub async fn serve(self, listener: Listener, stopped: watch::Receiver<()>) {
-        listener.serve(Arc::new(self), LIMITS, stopped).await;
+        let limits = Limits { connections: Most::shared(CONNECTIONS, self.door.users()), lifetime: None };
+        listener.serve(Arc::new(self), limits, stopped).await;
     }
 
     fn client(&self) -> Option<&str> {

@@ -1,5 +1,5 @@
 //! Values, on a socket and on loopback TCP: the variables, the secrets, what changes, and what is known. Who asks is
-//! looked at first (`caller`), what is asked for then (`route`), and what is answered follows from the two and from what
+//! looked at first (`door`), what is asked for then (`route`), and what is answered follows from the two and from what
 //! is shown (`board`).
 
 mod board;
@@ -39,9 +39,9 @@ use watch::{Watcher, events};
 pub use board::Publisher;
 
 /// Whoever waits for a change holds a connection, and may do so for as long as it likes to watch.
-const LIMITS: Limits = Limits { connections: Most { in_all: 512, of_each: 256 }, lifetime: None };
+const CONNECTIONS: usize = 512;
 /// Those of them who wait or watch: to the others of the same user something is left.
-const MOST_WAITING: Most = Most { in_all: 256, of_each: 128 };
+const WAITING: usize = 256;
 /// Everything is fetched anew no more often, whoever asks.
 const REFRESHED_AGAIN: Duration = Duration::from_secs(10);
 
@@ -66,22 +66,23 @@ struct Endpoint {
 }
 
 impl Values {
-    /// What the publisher is told is shown, until nobody holds the other end of `stopped`.
+    /// What the publisher is told is shown to so many users, until nobody holds the other end of `stopped`.
     pub fn new(
         publisher: &Publisher,
-        run: [u8; 16],
+        (run, users): ([u8; 16], usize),
         (view, clock, metrics): (following::Receiver<View>, Clock, Metrics),
         stopped: following::Receiver<()>,
     ) -> Self {
         let (board, run) = (publisher.board(), hex::encode(run).into());
-        let (waiting, wanted) = (Slots::new(MOST_WAITING), Notify::new());
+        let (waiting, wanted) = (Slots::new(Most::shared(WAITING, users)), Notify::new());
         Self { board, view, clock, metrics, run, waiting, wanted, stopped }
     }
 
     /// Answers at a port or a socket to whom its door lets in.
     pub async fn serve(self: Arc<Self>, listener: Listener, door: Door) {
         let stopped = self.stopped.clone();
-        listener.serve(Arc::new(Endpoint { values: self, door }), LIMITS, stopped).await;
+        let limits = Limits { connections: Most::shared(CONNECTIONS, door.users()), lifetime: None };
+        listener.serve(Arc::new(Endpoint { values: self, door }), limits, stopped).await;
     }
 
     /// Has everything fetched anew when somebody wants that; who asks soon after another waits until that while is over.
@@ -188,7 +189,7 @@ fn unready() -> Refusal {
 }
 
 fn too_many() -> Refusal {
-    let message = "this user waits for changes on too many connections already: end some";
+    let message = "this user waits for changes on as many connections as its share is: end some";
     let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "TooManyWaiting", message);
     refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
 }
@@ -217,8 +218,17 @@ impl Endpoint {
     fn admit(&self, request: &Request<Incoming>, caller: &Caller) -> Result<(Asked, &Visible), Refusal> {
         guard::check(request)?;
         guard::check_meant(request.headers())?;
-        let visible = self.door.admit(caller, request.headers())?;
-        Ok((route::asked(request.method(), request.uri(), request.headers())?, visible))
+        let visible = self.door.admit(caller, request.headers());
+        let asked = || route::asked(request.method(), request.uri(), request.headers());
+        match visible {
+            Ok(visible) => Ok((asked()?, visible)),
+            // What `keyferry status` and `refresh` ask, whoever else may call; no value.
+            Err(refusal) if self.door.is_own(caller) => match asked() {
+                Ok(asked @ (Asked::Status | Asked::Refresh)) => Ok((asked, &Visible::All)),
+                _ => Err(refusal),
+            },
+            Err(refusal) => Err(refusal),
+        }
     }
 }
 

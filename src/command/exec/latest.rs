@@ -1,11 +1,14 @@
 //! The newest whole that has settled, for whoever waits for it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::plan::Plan;
 use crate::ports::{Published, Sink, SinkError};
+use crate::reference::SecretName;
 use crate::snapshot::Snapshot;
 
 /// Where the rollout publishes to.
@@ -21,6 +24,10 @@ impl Latest {
 impl Sink for Latest {
     fn name(&self) -> &'static str {
         "exec"
+    }
+
+    fn shows(&self, plan: &Plan) -> BTreeSet<SecretName> {
+        plan.names.keys().cloned().collect()
     }
 
     fn check(&mut self) -> Result<(), SinkError> {

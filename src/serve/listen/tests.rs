@@ -48,7 +48,7 @@ async fn what_a_reset_connection_has_asked_for_is_not_done() {
     // They are accepted in the order in which they came.
     let answers = Arc::new(Fickle { resets: gone.into_iter().rev().collect::<Vec<_>>().into(), ..Fickle::default() });
     let (stop, stopped) = watch::channel(());
-    let limits = Limits { connections: Most { in_all: 9, of_each: 9 }, lifetime: None };
+    let limits = Limits { connections: Most::shared(512, 1), lifetime: None };
     let serving = tokio::spawn(listener.serve(Arc::clone(&answers), limits, stopped));
     let read = spawn_blocking(move || {
         let mut answer = String::new();

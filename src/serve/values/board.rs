@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::plan::Plan;
 use crate::ports::{Change, Published, Sink, SinkError};
 use crate::reference::SecretName;
 use crate::snapshot::{Generation, Snapshot};
@@ -91,6 +92,10 @@ impl Publisher {
 impl Sink for Publisher {
     fn name(&self) -> &str {
         NAME
+    }
+
+    fn shows(&self, plan: &Plan) -> BTreeSet<SecretName> {
+        plan.names.keys().cloned().collect()
     }
 
     fn check(&mut self) -> Result<(), SinkError> {

@@ -2,6 +2,7 @@
 //! caller may see, in order, with the names and never a value. Whoever was away goes on where it was (`Last-Event-ID`), or
 //! is told by `resync` to look at everything again.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub(super) fn events(watcher: Watcher) -> impl Stream<Item = Bytes> + Send {
 
 impl Watcher {
     async fn next(&mut self) -> Option<Bytes> {
+        // Not begun anew by what it is not told of.
+        let mut quiet = pin!(sleep(KEEP_ALIVE));
         while self.at != At::Behind {
             let shown = self.board.borrow_and_update().clone();
             if let Some(event) = shown.and_then(|shown| self.news(&shown)) {
@@ -76,7 +79,7 @@ impl Watcher {
             tokio::select! {
                 changed = self.board.changed() => changed.ok()?,
                 _ = self.stopped.changed() => return None,
-                () = sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b":\n\n")),
+                () = &mut quiet => return Some(self.still_here()),
             }
         }
         None
@@ -102,6 +105,14 @@ impl Watcher {
         let events: String = changes.filter_map(|change| self.change(change)).collect();
         self.at = At::Told(now);
         (!events.is_empty()).then(|| events.into())
+    }
+
+    /// Nothing that it may hear of has changed: it comes back with the newest, all the same.
+    fn still_here(&self) -> Bytes {
+        match self.at {
+            At::Told(told) => format!("id: {}-{told}\n\n", self.run).into(),
+            _ => Bytes::from_static(b":\n\n"),
+        }
     }
 
     fn change(&self, change: &Change) -> Option<String> {

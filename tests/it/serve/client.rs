@@ -80,7 +80,7 @@ impl Endpoint {
     }
 
     /// Sends of these bytes as many as are taken at once, and reads nothing.
-    pub fn pour(&self, bytes: &[u8]) -> impl Sized + use<> {
+    pub fn pour(&self, bytes: &[u8]) -> UnixStream {
         let Self::Unix(path) = self else { panic!("only into a socket") };
         let mut stream = UnixStream::connect(path).unwrap();
         stream.set_write_timeout(Some(Duration::from_millis(200))).unwrap();

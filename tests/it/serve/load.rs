@@ -11,6 +11,8 @@ use rustix::process::Signal;
 use super::client::{Endpoint, Reply, socket};
 use crate::harness::{Running, SOON, World, at_once, eventually};
 
+const REQUEST: &[u8] =
+    b"GET /v1/secrets/db HTTP/1.1\r\nhost: localhost\r\nkeyferry-request: true\r\nconnection: close\r\n\r\n";
 const SECRETS: &str = "refresh: {interval: 1h, settle: 0s}\nsecrets: {db: keyvault:demo/secrets/db}\n";
 /// What the agent may have grown to under all this: a connection costs some tens of KiB, and there are at most 512.
 const MOST_KIB: u64 = 64 << 10;
@@ -35,14 +37,19 @@ fn ten_thousand_connections_are_each_answered_or_told() {
     let endpoint = Endpoint::http(&running);
     let Endpoint::Tcp(address) = endpoint else { panic!() };
     // More than there is place for, and none of them says anything.
-    let mut held: Vec<TcpStream> = (0..400).map(|_| TcpStream::connect(address).unwrap()).collect();
-    let told = held.split_off(256).into_iter().map(|mut stream| {
+    let mut held: Vec<TcpStream> = (0..600).map(|_| TcpStream::connect(address).unwrap()).collect();
+    let told = held.split_off(448).into_iter().map(|mut stream| {
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        // Whoever asks before it is told hears it too.
+        stream.write_all(REQUEST).unwrap();
         let mut words = Vec::new();
         stream.read_to_end(&mut words).unwrap();
         Reply::parse(&words)
     });
     for reply in told {
-        assert_eq!((reply.status, reply.header("retry-after").as_deref()), (503, Some("1")));
+        assert_eq!(reply.refusal(), (503, "TooManyConnections".to_owned()));
+        assert_eq!(reply.header("retry-after").as_deref(), Some("1"));
+        assert_eq!(reply.json()["error"]["uid"], rustix::process::geteuid().as_raw());
     }
     drop(held);
     assert!(eventually(SOON, || (endpoint.get("/v1/secrets/db").status == 200).then_some(())).is_some());
@@ -51,8 +58,7 @@ fn ten_thousand_connections_are_each_answered_or_told() {
         for _ in 0..*attempts {
             let mut stream = TcpStream::connect(address).unwrap();
             stream.set_read_timeout(Some(SOON)).unwrap();
-            let request = b"GET /v1/secrets/db HTTP/1.1\r\nhost: localhost\r\nkeyferry-request: true\r\nconnection: close\r\n\r\n";
-            drop(stream.write_all(request));
+            drop(stream.write_all(REQUEST));
             let mut answer = Vec::new();
             drop(stream.read_to_end(&mut answer));
             match Reply::parse(&answer).status {
@@ -78,7 +84,10 @@ fn whoever_does_not_read_is_let_go_and_nobody_waits_for_it() {
         assert_eq!(endpoint.get("/v1/secrets/db").text(), "value");
     }
     assert!(resident(&running) < MOST_KIB, "{} KiB", resident(&running));
-    drop(hoarding);
+    // Each is let go when it has taken nothing for a while.
+    for mut stream in hoarding {
+        assert!(eventually(SOON, || stream.write_all(b"GET").is_err().then_some(())).is_some());
+    }
     assert_eq!(running.stop().0, Some(0));
 }
 

@@ -1,11 +1,13 @@
 //! Who waits for a change: by asking for another value, or by watching.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::client::{AT_ONCE, Endpoint, socket};
-use crate::harness::{Running, World};
+use crate::harness::{Running, SOON, World, eventually, root_or_skip};
 
 const SECRETS: &str = "refresh: {interval: 1s, settle: 0s}
 secrets: {a: keyvault:demo/secrets/a, b: keyvault:demo/secrets/b}
@@ -107,12 +109,66 @@ fn whoever_watches_hears_of_each_change_and_never_of_a_value() {
 #[test]
 fn whoever_waits_has_a_share_and_leaves_the_rest_to_others() {
     let (_world, running, endpoint) = serving("");
-    let watching: Vec<_> = (0..128).map(|_| endpoint.watch(&[])).collect();
+    let watching: Vec<_> = (0..224).map(|_| endpoint.watch(&[])).collect();
     let refused = endpoint.get("/v1/watch");
     assert_eq!(refused.refusal(), (429, "TooManyWaiting".to_owned()));
     assert_eq!(refused.header("retry-after").as_deref(), Some("1"));
     assert_eq!(endpoint.get("/v1/secrets/a?wait=60s").status, 429);
     assert_eq!(endpoint.get("/v1/secrets/a").status, 200);
     drop(watching);
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn whatever_one_user_holds_the_others_have_their_share() {
+    if !root_or_skip() {
+        return;
+    }
+    let world = World::new();
+    world.emulator.put_secret("demo", "a", "1");
+    world.emulator.put_secret("demo", "b", "1");
+    fs::set_permissions(world.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let allow = ", allow: [{uid: 1001}, {uid: 1002}, {uid: 1003}]";
+    let running = world.run(&format!("{}{}{SECRETS}", world.preamble(&["demo"]), socket(&world, allow)));
+    running.wait_for("published generation 1 in serve", 1);
+    let endpoint = Endpoint::of(&world);
+    let watching = |uid| endpoint.as_user(uid, |endpoint| (0..74).map(|_| endpoint.watch(&[])).collect::<Vec<_>>());
+    let held = [watching(1001), watching(1002)];
+    let of = |uid, target: &'static str| endpoint.as_user(uid, move |endpoint| endpoint.get(target).status);
+    assert_eq!((of(1001, "/v1/watch"), of(1001, "/v1/secrets/a")), (429, 200));
+    // Nor do strangers, of whom each is let go when it has been told.
+    for _ in 0..100 {
+        assert_eq!(of(1000, "/v1/secrets/a"), 403);
+    }
+    assert_eq!(watching(1003).len(), 74);
+    drop(held);
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn a_set_that_is_written_across_a_look_is_served_as_one() {
+    let world = World::new();
+    world.emulator.put_secret("demo", "a", "1");
+    world.emulator.put_secret("demo", "b", "1");
+    let secrets = SECRETS.replace("interval: 1s, settle: 0s", "interval: 7d, settle: 8s");
+    let secrets = format!("{secrets}env: {{SET: {{template: \"{{{{ secrets.a }}}}{{{{ secrets.b }}}}\"}}}}\n");
+    let running = world.run(&format!("{}{}{secrets}", world.preamble(&["demo"]), socket(&world, "")));
+    running.wait_for("published generation 1 in serve", 1);
+    let endpoint = Endpoint::of(&world);
+    let asked = |name: &str| {
+        let path = format!("/secrets/{name}");
+        let requests = world.emulator.requests();
+        requests.iter().filter(|request| request.bearer && request.path.trim_end_matches('/').ends_with(&path)).count()
+    };
+    let mut watch = endpoint.watch(&[]);
+    watch.next().unwrap();
+    let before = asked("b");
+    world.emulator.put_secret("demo", "a", "2");
+    running.signal(rustix::process::Signal::HUP);
+    assert!(eventually(SOON, || (asked("b") > before).then_some(())).is_some());
+    // Nothing more would be looked at for a week.
+    world.emulator.put_secret("demo", "b", "2");
+    assert_eq!(watch.next().unwrap().data["names"], json!(["a", "b"]));
+    assert_eq!(endpoint.get("/v1/env").json(), json!({"SET": "22"}));
     assert_eq!(running.stop().0, Some(0));
 }

@@ -13,7 +13,7 @@ struct Stage {
 fn stage(at: At, visible: Visible) -> Stage {
     let publisher = Publisher::default();
     let (stop, stopped) = watch::channel(());
-    let slot = Slots::new(Most { in_all: 1, of_each: 1 }).take(Share::Strangers).unwrap();
+    let slot = Slots::new(Most::shared(8, 1)).take(Share::Strangers).unwrap();
     let watcher = Watcher { board: publisher.board(), run: "run".into(), visible, at, _slot: slot, stopped };
     Stage { publisher, watcher, stop }
 }
@@ -43,7 +43,7 @@ async fn each_change_is_told_once_and_in_order() {
     assert_eq!(stage.next().await.unwrap(), change(2, &["a"]) + &change(3, &["b"]));
     stage.publish(4, &[("a", "3"), ("b", "3")]);
     assert_eq!(stage.next().await.unwrap(), change(4, &["a", "b"]));
-    assert_eq!(stage.next().await.unwrap(), ":\n\n");
+    assert_eq!(stage.next().await.unwrap(), "id: run-4\n\n", "still there");
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,9 +51,9 @@ async fn a_thousand_rotations_are_a_thousand_changes_for_each() {
     let mut stage = stage(At::Begin, Visible::All);
     stage.publish(1, &[("a", "1")]);
     let Stage { mut publisher, watcher, stop } = stage;
-    let slots = Slots::new(Most { in_all: 10, of_each: 10 });
+    let slots = Slots::new(Most::shared(16, 1));
     let follow = |_| {
-        let (board, run, slot) = (watcher.board.clone(), "run".into(), slots.take(Share::Strangers).unwrap());
+        let (board, run, slot) = (watcher.board.clone(), "run".into(), slots.take(Share::Anybody).unwrap());
         let mut own =
             Watcher { board, run, visible: Visible::All, at: At::Begin, _slot: slot, stopped: watcher.stopped.clone() };
         tokio::spawn(async move {
