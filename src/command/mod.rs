@@ -43,6 +43,9 @@ impl Ended {
 
 /// Runs the command to its end.
 pub fn execute(cli: Cli, environment: &BTreeMap<String, String>, cores: &Cores) -> Result<(), Ended> {
+    if !matches!(cli.command, Command::Exec(_)) {
+        cores.forgo().map_err(|line| Ended::new(Exit::Bug, line))?;
+    }
     // One thread, and helpers that end soon: an idle agent has nothing that could wake it up. There are several,
     // because a name look-up that hangs keeps its own, and must not keep the others from theirs.
     let runtime = Builder::new_current_thread()

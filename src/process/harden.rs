@@ -18,6 +18,12 @@ pub fn harden() -> Result<Cores, String> {
 }
 
 impl Cores {
+    /// Nothing is started that would want them: nobody raises the limit any more.
+    pub fn forgo(&self) -> Result<(), String> {
+        setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+            .map_err(|error| format!("core files cannot be forbidden: {error}"))
+    }
+
     /// Starts something under it. That this process could write a core file meanwhile its not being dumpable forbids.
     pub(super) fn given<T>(&self, start: impl FnOnce() -> T) -> T {
         let own = getrlimit(Resource::Core);
