@@ -10,10 +10,11 @@ use super::start::{self, Started};
 use super::{Ended, admin, tokens};
 use crate::cli::Global;
 use crate::exit::Exit;
-use crate::process::Signals;
+use crate::process::{self, Signals};
 
 pub(super) async fn run(global: &Global, environment: &BTreeMap<String, String>) -> Result<(), Ended> {
     let signals = Signals::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
+    process::allow_descriptors();
     let (config, file) = start::configuration(global, environment)?;
     start::tell_identities(&config);
     start::tell_unpublished(&config);

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::rand::GetRandomFlags;
 
 /// The machine's or pod's name.
@@ -20,6 +21,12 @@ pub fn salt() -> Option<[u8; 16]> {
 /// The user that this process runs as, by its number.
 pub fn uid() -> u32 {
     rustix::process::geteuid().as_raw()
+}
+
+/// Allows this process as many open files as it may have: connections of callers must not take those of the vaults.
+pub fn allow_descriptors() {
+    let given = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: given.maximum, ..given }).ok();
 }
 
 /// Whether standard output is a terminal.

@@ -13,6 +13,6 @@ pub use child::{Child, End, Heard, Relay, become_it};
 pub use environment::{environment, variables};
 pub use harden::{Cores, harden};
 pub use hook::{SignalHook, of};
-pub use host::{is_first_process, may_be_swapped, node_name, salt, stdout_is_terminal, uid};
+pub use host::{allow_descriptors, is_first_process, may_be_swapped, node_name, salt, stdout_is_terminal, uid};
 pub use panic::exit_on_panic;
 pub use signals::{Signal, Signals};

@@ -104,7 +104,9 @@ fn judge(entries: &[Entry], own: SocketAddr, other: SocketAddr) -> Result<u32, U
 
 fn mapped(uid: u32) -> Result<u32, Unknown> {
     if stands_for_many(uid, overflow()) {
-        return Err(Unknown::new(format!("it shows uid {uid}, which stands for every user that it cannot map")));
+        return Err(Unknown::new(format!(
+            "it shows uid {uid}, which stands for every user that it cannot map: run the application as one that it can"
+        )));
     }
     Ok(uid)
 }

@@ -197,3 +197,25 @@ fn everything_is_fetched_anew_when_somebody_asks_and_not_for_each() {
     assert!(asked <= 12, "{asked}");
     assert_eq!(running.stop().0, Some(0));
 }
+
+#[test]
+fn callers_take_no_descriptor_from_the_vaults() {
+    let world = world();
+    let config = format!("{}{}{SECRETS}", world.preamble(&["demo"]), socket(&world, ""));
+    let plain = world.keyferry(&config, &["run", "--log-level", "debug"]);
+    let mut command = std::process::Command::new("/bin/sh");
+    command.args(["-c", "ulimit -S -n 100; exec \"$@\"", "sh"]).arg(plain.get_program()).args(plain.get_args());
+    command.env_clear().stderr(std::process::Stdio::piped());
+    for (name, value) in plain.get_envs() {
+        command.env(name, value.unwrap());
+    }
+    let running = Running::start(&mut command);
+    running.wait_for("published generation 1 in serve", 1);
+    let endpoint = Endpoint::of(&world);
+    let held: Vec<_> = (0..200).map(|_| endpoint.watch(&[])).collect();
+    world.emulator.put_secret("demo", "db", "rotated");
+    running.wait_for("published generation 2 in serve", 1);
+    assert_eq!(endpoint.get("/v1/secrets/db-password").text(), "rotated");
+    drop(held);
+    assert_eq!(running.stop().0, Some(0));
+}
