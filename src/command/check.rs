@@ -12,6 +12,7 @@ use super::{Ended, start, stdout};
 use crate::advice;
 use crate::agent::few;
 use crate::cli::{Global, Shape};
+use crate::config::serve::Callers;
 use crate::config::{Config, DEFAULT_IDENTITY};
 use crate::exit::Exit;
 use crate::failure::{Blame, Code, Failure, Kind};
@@ -23,6 +24,7 @@ use crate::process;
 use crate::reference::{Gate, IdentityName, Object, SecretName};
 use crate::render::Values;
 use crate::schedule::MOST_IN_FLIGHT;
+use crate::serve::{Listener, token_file};
 use crate::status::rfc3339;
 use report::{Checked, Report, What};
 
@@ -53,6 +55,7 @@ pub(super) async fn check(
         let tried = sink.inspect().map_err(|error| (Exit::CannotWrite, error.to_string()));
         report.add(Checked::new(What::Directory, directory.dir.display(), "").which(tried));
     }
+    endpoints(&config, &mut report);
     for hook in start::hooks(&config) {
         let checked = Checked::new(What::Hook, hook.name(), "");
         // Whoever is told may not have started yet: that is no failure.
@@ -178,6 +181,24 @@ fn why(failure: &Failure, object: &Object, config: &Config) -> (Exit, String) {
         _ => advice::told(failure, object, &config.identities),
     };
     (Exit::of(failure), told)
+}
+
+/// Whether the files of endpoints could be where they are to be. Ports are not tried: a running agent has them.
+fn endpoints(config: &Config, report: &mut Report) {
+    let mut add = |name: &str, tried: Result<(), String>| {
+        let tried = tried.map_err(|reason| (Exit::Config, format!("{name} {reason}")));
+        report.add(Checked::new(What::Endpoint, name, "").which(tried));
+    };
+    if let Some(socket) = &config.serve.socket {
+        add("serve.socket.path", Listener::inspect_socket(&socket.path));
+    }
+    let http = config.serve.http.iter().map(|http| ("serve.http.tokenFile", &http.callers));
+    let tokens = config.serve.tokens.iter().map(|tokens| ("serve.tokens.tokenFile", &tokens.callers));
+    for (name, callers) in http.chain(tokens) {
+        if let Callers::Bearer(file) = callers {
+            add(name, token_file::inspect(file, config.serve.allow_disk));
+        }
+    }
 }
 
 /// Whether what is made of several secrets can be made, of the ones that could be had.

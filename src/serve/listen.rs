@@ -120,6 +120,11 @@ impl Listener {
         socket::open(path).await.map(|(socket, file)| Self(Socket::Unix { socket, _file: file }))
     }
 
+    /// Looks whether a socket could be opened there, and opens none.
+    pub fn inspect_socket(path: &Path) -> Result<(), String> {
+        socket::inspect(path)
+    }
+
     /// Where it listens, if that is a port.
     pub fn address(&self) -> Option<SocketAddr> {
         match self.0 {

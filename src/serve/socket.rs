@@ -8,11 +8,12 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::Mode;
+use rustix::fs::{Access, AtFlags, CWD, Mode, accessat};
 use rustix::process::umask;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::timeout;
 
+const NO_SOCKET: &str = "is there already and is no socket: remove it, or choose another path";
 const LIVES: &str = "is a socket at which another process listens: stop that, or choose another path";
 /// Whoever listens is connected with at once.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -35,16 +36,30 @@ pub(super) async fn open(path: &Path) -> Result<(UnixListener, SocketFile), Stri
         }
         opened => opened,
     };
-    let listener = opened.map_err(|error| {
-        let fix = match error.kind() {
-            ErrorKind::NotFound => "; mount a volume at its directory, or make that",
-            ErrorKind::PermissionDenied => "; let keyferry's user write to its directory ('fsGroup' in the pod)",
-            _ => "; choose another path",
-        };
-        wrong(format!("cannot be opened as a socket: {error}{fix}"))
-    })?;
+    let listener = opened.map_err(|error| cannot_open(path, &error))?;
     let file = fs::symlink_metadata(path).map_err(|error| wrong(format!("is not there any more: {error}")))?;
     Ok((listener, SocketFile { path: path.to_owned(), device: file.dev(), inode: file.ino() }))
+}
+
+/// Looks whether a socket could be opened there, and opens none; one at which somebody listens is well.
+pub(super) fn inspect(path: &Path) -> Result<(), String> {
+    let wrong = |reason: String| format!("{} {reason}", path.display());
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.file_type().is_socket() => return Err(wrong(NO_SOCKET.to_owned())),
+        _ => {}
+    }
+    let dir = path.parent().unwrap_or(path);
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    accessat(CWD, dir, access, AtFlags::EACCESS).map_err(|errno| cannot_open(path, &errno.into()))
+}
+
+fn cannot_open(path: &Path, error: &Error) -> String {
+    let fix = match error.kind() {
+        ErrorKind::NotFound => "; mount a volume at its directory, or make that",
+        ErrorKind::PermissionDenied => "; let keyferry's user write to its directory ('fsGroup' in the pod)",
+        _ => "; choose another path",
+    };
+    format!("{} cannot be opened as a socket: {error}{fix}", path.display())
 }
 
 /// With the mode 0666 from the first moment: nothing else makes files while this process starts.
@@ -59,7 +74,7 @@ fn bind(path: &Path) -> Result<UnixListener, Error> {
 async fn make_room(path: &Path) -> Result<(), String> {
     let there = fs::symlink_metadata(path).map_err(|error| format!("cannot be looked at: {error}"))?;
     if !there.file_type().is_socket() {
-        return Err("is there already and is no socket: remove it, or choose another path".to_owned());
+        return Err(NO_SOCKET.to_owned());
     }
     match timeout(PATIENCE, UnixStream::connect(path)).await {
         Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {}

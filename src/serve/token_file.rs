@@ -10,7 +10,9 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rustix::fs::{AtFlags, CWD, FileType, FsWord, Mode, OFlags, fchmod, fstatfs, openat, renameat, statat, unlinkat};
+use rustix::fs::{
+    Access, AtFlags, CWD, FileType, FsWord, Mode, OFlags, accessat, fchmod, fstatfs, openat, renameat, statat, unlinkat,
+};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -25,34 +27,49 @@ const MODE: Mode = Mode::from_raw_mode(0o440);
 
 /// Writes a new token there, whole at once, or says why not and what to do.
 pub fn write(path: &Path, allow_disk: bool) -> Result<SecretValue, String> {
-    let wrong = |reason: String| format!("{} {reason}", path.display());
-    let failed = |errno: Errno| {
-        let error = Error::from(errno);
-        let fix = match error.kind() {
-            ErrorKind::NotFound => "mount a volume at its directory, or make that",
-            ErrorKind::PermissionDenied => "let keyferry's user write to its directory ('fsGroup' in the pod)",
-            _ => "choose another path",
-        };
-        wrong(format!("cannot be written: {error}; {fix}"))
-    };
+    let (dir, name) = place(path, allow_disk)?;
+    let token = random(LENGTH).map_err(|errno| failed(path, errno))?;
+    put(&dir, name, &token).map_err(|errno| failed(path, errno))?;
+    Ok(token)
+}
+
+/// Looks whether one could be written there, and writes none.
+pub fn inspect(path: &Path, allow_disk: bool) -> Result<(), String> {
+    let (dir, _) = place(path, allow_disk)?;
+    let access = Access::WRITE_OK | Access::EXEC_OK;
+    accessat(&dir, ".", access, AtFlags::EACCESS).map_err(|errno| failed(path, errno))
+}
+
+/// The directory, and the name in it, if a token may be there.
+fn place(path: &Path, allow_disk: bool) -> Result<(OwnedFd, &OsStr), String> {
+    let wrong = |reason: &str| format!("{} {reason}", path.display());
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-        return Err(wrong("is a directory: choose another path".to_owned()));
+        return Err(wrong("is a directory: choose another path"));
     };
     // The one time that the path is followed: all the rest is done in this directory.
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = openat(CWD, parent, flags, Mode::empty()).map_err(failed)?;
-    if !allow_disk && !IN_MEMORY.contains(&fstatfs(&dir).map_err(failed)?.f_type) {
-        let fix = "choose a path on an `emptyDir: {medium: Memory}`, or set `allowDisk: true`";
-        return Err(wrong(format!("is not on tmpfs, and what opens the secrets would be written to a disk: {fix}")));
-    }
-    if !may_be_replaced(&dir, name).map_err(failed)? {
+    let dir = openat(CWD, parent, flags, Mode::empty()).map_err(|errno| failed(path, errno))?;
+    let kind = fstatfs(&dir).map_err(|errno| failed(path, errno))?.f_type;
+    if !allow_disk && !IN_MEMORY.contains(&kind) {
         return Err(wrong(
-            "is there already and is no token of keyferry's: remove it, or choose another path".to_owned(),
+            "is not on tmpfs, and what opens the secrets would be written to a disk: choose a path on an \
+             `emptyDir: {medium: Memory}`, or set `allowDisk: true`",
         ));
     }
-    let token = random(LENGTH).map_err(failed)?;
-    put(&dir, name, &token).map_err(failed)?;
-    Ok(token)
+    if !may_be_replaced(&dir, name).map_err(|errno| failed(path, errno))? {
+        return Err(wrong("is there already and is no token of keyferry's: remove it, or choose another path"));
+    }
+    Ok((dir, name))
+}
+
+fn failed(path: &Path, errno: Errno) -> String {
+    let error = Error::from(errno);
+    let fix = match error.kind() {
+        ErrorKind::NotFound => "mount a volume at its directory, or make that",
+        ErrorKind::PermissionDenied => "let keyferry's user write to its directory ('fsGroup' in the pod)",
+        _ => "choose another path",
+    };
+    format!("{} cannot be written: {error}; {fix}", path.display())
 }
 
 /// Only what an earlier run has left is replaced: a path that was mistyped destroys nobody's file.

@@ -269,3 +269,26 @@ fn so_is_every_scope_that_tokens_are_given_for() {
     let entra = world.requests_to(Service::Entra);
     assert_eq!(entra.iter().filter(|one| one.audience.is_some()).count(), 2, "each is asked for once");
 }
+
+#[test]
+fn where_an_endpoint_s_files_cannot_be_is_found_out() {
+    let world = world();
+    let socket = world.root.path().join("api.sock");
+    fs::write(&socket, "somebody's").unwrap();
+    let config = format!(
+        "{}serve: {{socket: {{path: {}}}, http: {{listen: \"127.0.0.1:0\", tokenFile: {}/no/token}}}}\n",
+        world.config(GOOD),
+        socket.display(),
+        world.root.path().display()
+    );
+    let (code, report) = json(&world, &config);
+    assert_eq!(code, Some(78));
+    let problem = |name: &str| find(&report, "endpoint", name)["problem"].as_str().unwrap().to_owned();
+    assert!(problem("serve.socket.path").contains("is there already and is no socket"));
+    assert!(problem("serve.http.tokenFile").contains("mount a volume at its directory"));
+    fs::remove_file(&socket).unwrap();
+    let config = config.replace("/no/token", "/token");
+    let (code, report) = json(&world, &config.replace("/token}", "/api.token}"));
+    assert_eq!(code, Some(0), "{report:#}");
+    assert!(!socket.exists() && !world.root.path().join("api.token").exists(), "nothing is made");
+}

@@ -43,6 +43,8 @@ pub(super) enum What {
     Variables,
     /// A directory that is published to.
     Directory,
+    /// A file of an endpoint.
+    Endpoint,
     /// Somebody who is told of changes.
     Hook,
 }
@@ -105,6 +107,7 @@ impl Checked {
             What::File => "file",
             What::Variables => "variables",
             What::Directory => "directory",
+            What::Endpoint => "endpoint",
             What::Hook => "hook",
         }
     }
