@@ -12,11 +12,15 @@ use crate::failure::{Blame, Failure, Kind};
 use crate::moment::{UnixTime, later};
 use crate::reference::ObjectName;
 
+/// What a list shows on a page, at the most.
+pub const PAGE: usize = 25;
 /// So long after a change another one cannot bear the same time: times are whole seconds, rounded up at most by one.
 const SETTLED: Duration = Duration::from_secs(2);
 /// Whatever lists say, a value is read again after so long at the latest, and two thirds of it at the earliest, so that
 /// not all are read again in one cycle.
 const READ_AGAIN: Duration = Duration::from_hours(12);
+/// What a value is read again after on average.
+pub const READ_AGAIN_ABOUT: Duration = Duration::from_hours(10);
 /// What was learnt of a list is believed for so long.
 const BELIEVED: Duration = Duration::from_hours(24);
 /// An outage says little of the list, and passes.
@@ -130,6 +134,11 @@ impl Known {
     }
 }
 
+/// How many pages a list may have, to cost less than the GETs of so many objects that it may prove.
+pub fn affordable(provable: usize) -> u32 {
+    u32::try_from(provable).unwrap_or(u32::MAX).saturating_sub(1)
+}
+
 /// What was learnt of one list: how long it is, and whether it is any use.
 #[derive(Debug, Clone, Default)]
 pub struct Lore {
@@ -156,7 +165,7 @@ impl Lore {
     /// cannot, as far as is known. What is known may be outdated: a day later it is tried once more, and so it is when far
     /// more objects than before would gain by it.
     pub fn most_pages(&self, provable: usize, now: Instant) -> Option<u32> {
-        let affordable = u32::try_from(provable).unwrap_or(u32::MAX).saturating_sub(1);
+        let affordable = affordable(provable);
         let is_old = |since: Instant| now.saturating_duration_since(since) >= BELIEVED;
         let may_pay = match self.length {
             Length::Unknown => true,

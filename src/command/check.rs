@@ -39,7 +39,7 @@ pub(super) async fn check(
 ) -> Result<(), Ended> {
     let (config, _) = start::configuration(global, environment)?;
     let plan = plan(&config);
-    let mut report = Report::new(daily(&plan));
+    let mut report = Report::new(daily(&plan, given(&config).count()));
     if !offline {
         let salt = process::salt().ok_or_else(|| Ended::new(Exit::Bug, "the kernel gives no random bytes"))?;
         let source = start::source(&config, environment, &Metrics::new(salt))?;

@@ -286,3 +286,11 @@ proptest! {
         prop_assert!(!known.lasts(now + Duration::from_hours(12) + Duration::from_secs(1)));
     }
 }
+
+#[test]
+fn a_value_is_read_again_about_when_it_is_said() {
+    let now = tick();
+    let stamp = Stamp { created: None, updated: UnixTime::new(Duration::ZERO), expires: None };
+    let after = |chance| Known::new(stamp, None, now, chance).until.duration_since(now);
+    assert_eq!((after(0.0) + after(1.0)) / 2, READ_AGAIN_ABOUT);
+}
