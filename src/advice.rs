@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 
 use crate::config::identity::{ClientCertificate, ClientSecret, Identity, Which, Workload};
 use crate::failure::{Blame, Failure, Kind};
-use crate::reference::{IdentityName, Object};
+use crate::moment::{UnixTime, roughly};
+use crate::ports::{Fetched, Hint};
+use crate::reference::{IdentityName, Object, Reference};
 use kept::Kept;
 
 /// What to do about the failure of an object.
@@ -48,6 +50,30 @@ pub fn told(failure: &Failure, object: &Object, identities: &BTreeMap<IdentityNa
         Some(called) => format!("{failure}; asked for as {called}; {advice}"),
         None => format!("{failure}; {advice}"),
     }
+}
+
+/// What is told of a secret that came and is probably not what was meant, or is not good any more: what, and what to do.
+pub fn on_what_came(fetched: &Fetched, reference: &Reference, now: UnixTime) -> Vec<String> {
+    let mut told = Vec::new();
+    if fetched.hint == Some(Hint::BacksCertificate) {
+        told.push(backs_certificate(reference));
+    }
+    told.extend(fetched.expires.filter(|expires| *expires <= now).map(|expires| expired(expires, now)));
+    told
+}
+
+/// A secret that holds a certificate.
+pub fn backs_certificate(reference: &Reference) -> String {
+    let certificate = reference.to_string().replacen("/secrets/", "/certificates/", 1);
+    format!(
+        "holds a certificate: it is published as it is stored, container and all; for PEM files of key and chain write \
+         {certificate}"
+    )
+}
+
+/// What has ended then.
+pub fn expired(expires: UnixTime, now: UnixTime) -> String {
+    format!("has expired, {} ago; it is published all the same", roughly(now.since(expires)))
 }
 
 /// An answer that leads elsewhere, whoever gave it: no service of Azure's does that to these requests.

@@ -176,11 +176,23 @@ pub trait Hook: Send + Sync + 'static {
     /// How it tells, in a word for a label: `signal`, `http`.
     fn kind(&self) -> &'static str;
 
-    /// Looks whether it could tell now, and tells nobody. It may take as long as a look at every process takes.
-    fn check(&self) -> Result<(), HookError>;
+    /// Looks whether it could tell now, and tells nobody. What only a person can mend is an error. It may take as long as a
+    /// look at every process takes.
+    fn check(&self) -> Result<Reach, HookError>;
 
     /// Tells of a change, once: no retry of its own. It ends within seconds, whatever the other side does.
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>>;
+}
+
+/// Whether whom a hook tells is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reach {
+    /// It is, and could be told now.
+    Now,
+    /// It is not, which an application that has yet to start is not either.
+    NotYet(HookError),
+    /// To tell is the only way to know.
+    Unknown,
 }
 
 /// What has changed: names, never values.

@@ -7,7 +7,7 @@ use super::Agent;
 use crate::advice;
 use crate::config::OnRevoked;
 use crate::failure::{Blame, Failure};
-use crate::moment::{Moment, UnixTime, roughly};
+use crate::moment::{Moment, UnixTime};
 use crate::ports::{Change, Fetched, Hint, HookError, Published, SinkError, Source};
 use crate::reference::{Gate, Object, SecretName};
 use crate::schedule::GateChange;
@@ -53,19 +53,15 @@ impl<S: Source> Agent<S> {
     pub(super) fn tell_of(&mut self, name: &SecretName, fetched: &Fetched, now: Moment) {
         let Some(status) = self.status.names.get_mut(name) else { return };
         if fetched.hint == Some(Hint::BacksCertificate) && status.hint != fetched.hint {
-            let reference = status.reference.to_string();
-            tracing::warn!(
-                secret = %name,
-                "secret {name} ({reference}) holds a certificate: it is published as it is stored, container and all; for \
-                 PEM files of key and chain write {}", reference.replacen("/secrets/", "/certificates/", 1)
-            );
+            let reference = &status.reference;
+            tracing::warn!(secret = %name, "secret {name} ({reference}) {}", advice::backs_certificate(reference));
         }
         status.hint = fetched.hint;
         if let Some(expires) =
             fetched.expires.filter(|expires| *expires <= now.wall && status.expires != Some(*expires))
         {
-            let since = roughly(now.wall.since(expires));
-            tracing::warn!(secret = %name, "secret {name} ({}) has expired, {since} ago; it is published all the same", status.reference);
+            let reference = &status.reference;
+            tracing::warn!(secret = %name, "secret {name} ({reference}) {}", advice::expired(expires, now.wall));
         }
     }
 

@@ -28,7 +28,10 @@ use crate::{clock, local, process};
 
 const DEFAULT_FILE: &str = "/etc/keyferry/keyferry.yaml";
 const FILE: &str = "KEYFERRY_CONFIG";
-const TEXT: &str = "KEYFERRY_CONFIG_YAML";
+pub(super) const TEXT: &str = "KEYFERRY_CONFIG_YAML";
+/// What is told of a directory that may end on a disk all the same.
+pub(super) const SWAPPED: &str = "is a tmpfs that this machine may write to its swap: switch swap off on the node, or mount \
+                                  the tmpfs with the option noswap";
 const ALLOW_CUSTOM_CLOUD: &str = "KEYFERRY_ALLOW_CUSTOM_CLOUD";
 
 type Environment = BTreeMap<String, String>;
@@ -142,12 +145,7 @@ pub(super) fn agent(
         let mut sink = FilesSink::new(directory);
         sink.check().map_err(|error| Ended::new(Exit::CannotWrite, error.to_string()))?;
         if process::may_be_swapped(&directory.dir) {
-            tracing::warn!(
-                dir = sink.name(),
-                "{} is a tmpfs that this machine may write to its swap: switch swap off on the node, or mount the tmpfs \
-                 with the option noswap",
-                sink.name()
-            );
+            tracing::warn!(dir = sink.name(), "{} {SWAPPED}", sink.name());
         }
         sinks.push(Box::new(sink));
     }
@@ -237,6 +235,13 @@ pub(super) fn tell_identities(config: &Config) {
 
 /// Says of what is fetched and goes nowhere. Who wants that writes `file: false`, or has hooks that wait for it.
 pub(super) fn tell_unpublished(config: &Config) {
+    if let Some(line) = unpublished(config) {
+        tracing::warn!("{line}");
+    }
+}
+
+/// What is fetched and goes nowhere, if anything is.
+pub(super) fn unpublished(config: &Config) -> Option<String> {
     let shown = |directory: &'_ Directory| {
         let rendered = directory.rendered.values().flat_map(|file| file.recipe.secrets().into_iter().cloned());
         directory.include.iter().cloned().chain(rendered).collect::<Vec<SecretName>>()
@@ -245,7 +250,7 @@ pub(super) fn tell_unpublished(config: &Config) {
     // Whoever wants tokens alone has no secrets.
     let only_tokens = config.serve.tokens.is_some() && config.secrets.is_empty();
     if config.serve.has_values() || only_tokens {
-        return;
+        return None;
     }
     if published.is_empty() && config.on_change.is_empty() {
         let why = match (config.secrets.is_empty(), config.files.is_empty()) {
@@ -253,19 +258,17 @@ pub(super) fn tell_unpublished(config: &Config) {
             (false, true) => "there is no 'files', such as 'files: {dir: /run/keyferry}', and no 'serve'",
             (false, false) => "no directory includes a secret that has a file",
         };
-        tracing::warn!("the configuration publishes nothing: {why}");
-        return;
+        return Some(format!("the configuration publishes nothing: {why}"));
     }
     let is_lost =
         |(name, secret): &(&SecretName, &SecretConfig)| !secret.files.is_empty() && !published.contains(*name);
     let lost: Vec<&str> = config.secrets.iter().filter(is_lost).map(|(name, _)| name.as_str()).collect();
-    if !lost.is_empty() && !published.is_empty() {
-        tracing::warn!(
-            secrets = lost.len(),
+    (!lost.is_empty() && !published.is_empty()).then(|| {
+        format!(
             "in no directory, so that nobody can read what is fetched: {}; include them in one, or write 'file: false'",
             few(&lost)
-        );
-    }
+        )
+    })
 }
 
 fn one_of(environment: &Environment, names: [&str; 2]) -> Option<String> {

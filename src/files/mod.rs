@@ -33,6 +33,8 @@ use errors::Trouble;
 use history::History;
 use place::{Place, Site};
 
+pub use place::Medium;
+
 /// How often a publish is begun when a neighbour gets in between.
 const ATTEMPTS: usize = 5;
 
@@ -55,7 +57,7 @@ impl FilesSink {
     }
 
     /// Looks whether it could be published to, with nothing made, changed or locked: beside whoever publishes to it.
-    pub fn inspect(&self) -> Result<(), SinkError> {
+    pub fn inspect(&self) -> Result<Medium, SinkError> {
         let site = Site::open(&self.settings)?;
         match site.find()? {
             Some(dir) => Ok(site.can_write(&dir)?),
@@ -104,7 +106,7 @@ impl Sink for FilesSink {
         self.take_place()?;
         match &self.place {
             Some(place) => place.probe()?,
-            None => Site::open(&self.settings)?.can_make()?,
+            None => drop(Site::open(&self.settings)?.can_make()?),
         }
         Ok(())
     }

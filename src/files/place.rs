@@ -24,6 +24,15 @@ const RAMFS: FsWord = 0x8584_58f6;
 /// How often the lock is tried while somebody takes its file away.
 const LOCK_ATTEMPTS: usize = 4;
 
+/// What a directory lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Medium {
+    /// Memory alone: tmpfs or ramfs.
+    Memory,
+    /// What could be a disk.
+    Disk,
+}
+
 /// What everything of ours looks like in a directory.
 #[derive(Debug, Clone)]
 pub(super) struct Rules {
@@ -98,23 +107,28 @@ impl<'a> Site<'a> {
     }
 
     /// Whether the directory could be made, without making it.
-    pub(super) fn can_make(&self) -> Result<(), Trouble> {
-        self.judge(&self.parent)?;
-        may_write(&self.parent).map_err(|errno| self.parent.trouble("make the directory", &self.name, errno))
+    pub(super) fn can_make(&self) -> Result<Medium, Trouble> {
+        let medium = self.judge(&self.parent)?;
+        may_write(&self.parent).map_err(|errno| self.parent.trouble("make the directory", &self.name, errno))?;
+        Ok(medium)
     }
 
     /// Whether files could be made in the directory and given their group, without making any.
-    pub(super) fn can_write(&self, dir: &Dir) -> Result<(), Trouble> {
-        self.judge(dir)?;
+    pub(super) fn can_write(&self, dir: &Dir) -> Result<Medium, Trouble> {
+        let medium = self.judge(dir)?;
         // A file without a name: nobody sees it, and it goes when it is closed.
         let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
         let tried = match rustix::fs::openat(dir.fd(), ".", flags, Mode::RUSR | Mode::WUSR) {
-            Ok(file) => return open_up(&file, dir.path(), self.settings.group, self.settings.mode),
+            Ok(file) => {
+                open_up(&file, dir.path(), self.settings.group, self.settings.mode)?;
+                Ok(())
+            }
             // Not every disk knows such files.
             Err(Errno::OPNOTSUPP | Errno::ISDIR) => may_write(dir),
             Err(errno) => Err(errno),
         };
-        tried.map_err(|errno| Trouble::Call { doing: "create a file in", path: dir.path().into(), errno })
+        tried.map_err(|errno| Trouble::Call { doing: "create a file in", path: dir.path().into(), errno })?;
+        Ok(medium)
     }
 
     /// Makes the directory, closed until it has its mode.
@@ -124,13 +138,16 @@ impl<'a> Site<'a> {
         self.parent.open_dir(&self.name, self.settings.dir.clone())
     }
 
-    /// Refuses what could reach a disk.
-    fn judge(&self, dir: &Dir) -> Result<(), Trouble> {
+    /// Refuses what could reach a disk, unless that is allowed.
+    fn judge(&self, dir: &Dir) -> Result<Medium, Trouble> {
         let kind = rustix::fs::fstatfs(dir.fd())
             .map_err(|errno| Trouble::Call { doing: "ask for the file system", path: dir.path().into(), errno })?
             .f_type;
-        if self.settings.allow_disk || kind == TMPFS || kind == RAMFS {
-            return Ok(());
+        if kind == TMPFS || kind == RAMFS {
+            return Ok(Medium::Memory);
+        }
+        if self.settings.allow_disk {
+            return Ok(Medium::Disk);
         }
         Err(Trouble::hopeless(
             &self.settings.dir,

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::config::nearby::Loopback;
-use crate::ports::{Change, Hook, HookError};
+use crate::ports::{Change, Hook, HookError, Reach};
 use crate::reference::SecretName;
 
 /// From the connection to the answer's status.
@@ -84,8 +84,8 @@ impl Hook for PostHook {
     }
 
     /// Nobody is posted to: whoever listens there would reload.
-    fn check(&self) -> Result<(), HookError> {
-        Ok(())
+    fn check(&self) -> Result<Reach, HookError> {
+        Ok(Reach::Unknown)
     }
 
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {

@@ -15,7 +15,7 @@ use rustix::process::{Pid, PidfdFlags, geteuid, getpid, pidfd_open, pidfd_send_s
 
 use super::others::{Seen, is_alone, topmost};
 use crate::config::hooks::{Signal, Whom};
-use crate::ports::{Change, Hook, HookError};
+use crate::ports::{Change, Hook, HookError, Reach};
 
 /// A pid file's first line is far shorter.
 const LONGEST_PID_FILE: u64 = 4096;
@@ -60,12 +60,18 @@ impl Hook for SignalHook {
         "signal"
     }
 
-    fn check(&self) -> Result<(), HookError> {
-        let found = self.target.find().map_err(|error| if is_alone() { not_shared(&self.name) } else { error })?;
+    fn check(&self) -> Result<Reach, HookError> {
+        let found = match self.target.find() {
+            Ok(found) => found,
+            Err(Miss::Absent(error)) if is_alone() => return Err(not_shared(&error.reason)),
+            Err(Miss::Absent(error)) => return Ok(Reach::NotYet(error)),
+            Err(Miss::Wrong(error)) => return Err(error),
+        };
         found.iter().try_for_each(|seen| match test_kill_process(seen.pid) {
             Err(Errno::PERM) => Err(not_allowed(seen)),
             _ => Ok(()),
-        })
+        })?;
+        Ok(Reach::Now)
     }
 
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {
@@ -102,19 +108,15 @@ impl Target {
     }
 
     /// Whom it is about; one at least.
-    fn find(&self) -> Result<Vec<Seen>, HookError> {
+    fn find(&self) -> Result<Vec<Seen>, Miss> {
         match &self.whom {
             Whom::PidFile(file) => of_file(file).map(|seen| vec![seen]),
             Whom::Process(name) => {
                 let name = name.as_str();
-                let unreadable =
-                    |e| HookError::new(format!("/proc cannot be read: {e}"), "mount it as every container has it");
+                let unreadable = |e| wrong(format!("/proc cannot be read: {e}"), "mount it as every container has it");
                 let found = topmost(name).map_err(unreadable)?;
                 if found.is_empty() {
-                    return Err(HookError::new(
-                        format!("there is no process '{name}'"),
-                        format!("it has ended, or {SHARE}"),
-                    ));
+                    return Err(absent(format!("there is no process '{name}'"), format!("it has ended, or {SHARE}")));
                 }
                 Ok(found)
             }
@@ -122,24 +124,49 @@ impl Target {
     }
 }
 
-fn of_file(file: &Path) -> Result<Seen, HookError> {
+/// Why nobody was found.
+#[derive(Debug)]
+enum Miss {
+    /// It is not there, or not yet.
+    Absent(HookError),
+    /// Nobody can be found in this way, until a person has mended it.
+    Wrong(HookError),
+}
+
+impl From<Miss> for HookError {
+    fn from(miss: Miss) -> Self {
+        match miss {
+            Miss::Absent(error) | Miss::Wrong(error) => error,
+        }
+    }
+}
+
+fn absent(reason: String, fix: impl Into<String>) -> Miss {
+    Miss::Absent(HookError::new(reason, fix))
+}
+
+fn wrong(reason: String, fix: impl Into<String>) -> Miss {
+    Miss::Wrong(HookError::new(reason, fix))
+}
+
+fn of_file(file: &Path) -> Result<Seen, Miss> {
     let shown = file.display();
     let (pid, written) = read(file)?;
     // In a namespace of its own a process is the first, or has the number of any other here.
     if pid.is_init() || pid == getpid() {
         let whose = if pid == getpid() { "keyferry's own number" } else { "the number of the first process" };
-        return Err(HookError::new(
+        return Err(wrong(
             format!("{shown} holds {}, {whose}, which is not signalled", pid.as_raw_nonzero()),
             format!("whoever wrote it counts otherwise: {SHARE}, or name the process instead"),
         ));
     }
     let seen = Seen::look(pid).ok_or_else(|| {
         let reason = format!("{shown} holds {}, and there is no such process", pid.as_raw_nonzero());
-        HookError::new(reason, format!("it has ended, or {SHARE}"))
+        absent(reason, format!("it has ended, or {SHARE}"))
     })?;
     // Nobody can have written down the number of a process that was yet to begin: its writer has ended and left it.
     if seen.began() > written.saturating_add(SLACK) {
-        return Err(HookError::new(
+        return Err(absent(
             format!("{shown} holds {}, the number of a process that began after it was written", pid.as_raw_nonzero()),
             "whoever wrote it has ended: let it write its number when it starts, or name the process instead",
         ));
@@ -148,19 +175,19 @@ fn of_file(file: &Path) -> Result<Seen, HookError> {
 }
 
 /// The number in the first line, and when it was written, as a time since 1970.
-fn read(file: &Path) -> Result<(Pid, Duration), HookError> {
+fn read(file: &Path) -> Result<(Pid, Duration), Miss> {
     let shown = file.display();
     let unreadable = |e: std::io::Error| match e.kind() {
         ErrorKind::NotFound => {
             let fix = "its writer has not started, or the volume it lies on is not mounted in keyferry's container too";
-            HookError::new(format!("there is no pid file {shown}"), fix)
+            absent(format!("there is no pid file {shown}"), fix)
         }
-        _ => HookError::new(format!("{shown} cannot be read: {e}"), "let keyferry's uid read it"),
+        _ => wrong(format!("{shown} cannot be read: {e}"), "let keyferry's uid read it"),
     };
     // Opening anything else, a FIFO say, could block for ever.
     let metadata = std::fs::metadata(file).map_err(unreadable)?;
     if !metadata.is_file() {
-        return Err(HookError::new(
+        return Err(wrong(
             format!("{shown} is no regular file"),
             "name the file that the process writes its number to",
         ));
@@ -173,7 +200,7 @@ fn read(file: &Path) -> Result<(Pid, Duration), HookError> {
     let number = text.lines().next().and_then(|line| line.trim().parse().ok()).filter(|number| *number > 0);
     let number = number.and_then(Pid::from_raw).ok_or_else(|| {
         let fix = "name the file that the process writes its number to";
-        HookError::new(format!("the first line of {shown} is not the number of a process"), fix)
+        wrong(format!("the first line of {shown} is not the number of a process"), fix)
     })?;
     Ok((number, written))
 }
@@ -201,9 +228,9 @@ fn send(seen: &Seen, signal: Signal) -> Result<(), HookError> {
 }
 
 /// The first process of a shared namespace is the pod's own.
-fn not_shared(name: &str) -> HookError {
+fn not_shared(reason: &str) -> HookError {
     HookError::new(
-        format!("{name}: the first process here is keyferry itself, so the process namespace is not shared"),
+        format!("{reason}, and the process namespace is not shared: the first process in it is keyferry itself"),
         "set 'shareProcessNamespace: true' in the pod's spec",
     )
 }

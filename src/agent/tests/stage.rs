@@ -15,7 +15,7 @@ use crate::extract::Cut;
 use crate::failure::{Blame, Code, Kind};
 use crate::moment::{Moment, UnixTime};
 use crate::plan::{Content, Wanted};
-use crate::ports::{Change, Fetched, HookError, Need, Published, SinkError};
+use crate::ports::{Change, Fetched, HookError, Need, Published, Reach, SinkError};
 use crate::reference::{Collection, ObjectName, Reference, Shelf as VaultShelf, VaultHost};
 use crate::secret::{Part, Secret, SecretValue, Version};
 use crate::survey::Stamp;
@@ -215,8 +215,8 @@ impl Hook for Ear {
         "http"
     }
 
-    fn check(&self) -> Result<(), HookError> {
-        Ok(())
+    fn check(&self) -> Result<Reach, HookError> {
+        Ok(Reach::Unknown)
     }
 
     fn run(&self, change: Arc<Change>) -> Pin<Box<dyn Future<Output = Result<(), HookError>> + Send + '_>> {

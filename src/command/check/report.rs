@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use serde::Serialize;
 
+use crate::agent::few;
 use crate::command::table::table;
 use crate::exit::Exit;
 use crate::plan::Daily;
@@ -29,6 +30,8 @@ struct Cost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) enum What {
+    /// The configuration itself.
+    Configuration,
     /// Who signs in.
     Identity,
     /// A secret.
@@ -58,13 +61,16 @@ pub(super) struct Checked {
     /// What it is about: a reference, an identity and why it is the one.
     #[serde(skip_serializing_if = "String::is_empty")]
     about: String,
-    /// `ok`, `absent`, `warning` or `failed`.
+    /// `ok`, `absent`, `notTried`, `warning` or `failed`.
     result: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) version: Option<String>,
     /// When it stops being good (RFC 3339).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expires: Option<String>,
+    /// The failure's code, where one came from a service or the way there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<String>,
     /// What is wrong, and what to do.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -73,24 +79,47 @@ pub(super) struct Checked {
     pub(super) exit: Option<Exit>,
 }
 
+/// What is wrong with something.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    /// How the command ends for it.
+    pub(super) exit: Exit,
+    /// The code of the failure.
+    pub(super) code: Option<String>,
+    /// What it is, and what to do.
+    pub(super) told: String,
+}
+
+impl Trouble {
+    /// One that has no code.
+    pub(super) fn new(exit: Exit, told: String) -> Self {
+        Self { exit, code: None, told }
+    }
+}
+
 impl Checked {
     /// All is well with it, as far as is known.
     pub(super) fn new(what: What, name: impl Display, about: impl Display) -> Self {
         let (name, about) = (name.to_string(), about.to_string());
-        Self { what, name, about, result: "ok", version: None, expires: None, problem: None, exit: None }
+        let (version, expires, code, problem, exit) = (None, None, None, None, None);
+        Self { what, name, about, result: "ok", version, expires, code, problem, exit }
     }
 
     /// The same, if it is; or what is wrong.
-    pub(super) fn which(self, tried: Result<(), (Exit, String)>) -> Self {
+    pub(super) fn which(self, tried: Result<(), Trouble>) -> Self {
         match tried {
             Ok(()) => self,
-            Err((exit, problem)) => Self { result: "failed", problem: Some(problem), exit: Some(exit), ..self },
+            Err(Trouble { exit, code, told }) => {
+                Self { result: "failed", code, problem: Some(told), exit: Some(exit), ..self }
+            }
         }
     }
 
-    /// The same, with something that may be wrong.
-    pub(super) fn warns(self, problem: String) -> Self {
-        Self { result: "warning", problem: Some(problem), ..self }
+    /// The same, with something more that may be wrong.
+    pub(super) fn warns(self, warning: impl Into<String>) -> Self {
+        let result = if self.exit.is_some() { self.result } else { "warning" };
+        let told: Vec<String> = self.problem.into_iter().chain([warning.into()]).collect();
+        Self { result, problem: Some(told.join("; ")), ..self }
     }
 
     /// The same, which is optional and not there.
@@ -98,8 +127,19 @@ impl Checked {
         Self { result: "absent", ..self }
     }
 
+    /// Whether it is.
+    pub(super) fn is_absent(&self) -> bool {
+        self.result == "absent"
+    }
+
+    /// The same, of which nothing is known, and why.
+    pub(super) fn but_untried(self, why: &str) -> Self {
+        Self { result: "notTried", about: why.to_owned(), ..self }
+    }
+
     fn kind(&self) -> &'static str {
         match self.what {
+            What::Configuration => "configuration",
             What::Identity => "identity",
             What::Secret => "secret",
             What::Standby => "standby",
@@ -135,24 +175,38 @@ impl Report {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
+    /// What is wrong, each problem once, with the names of all that have it.
+    fn problems(&self) -> Vec<(&'static str, Vec<&str>, &str)> {
+        let mut problems: Vec<(&'static str, Vec<&str>, &str)> = Vec::new();
+        for checked in &self.checks {
+            let Some(problem) = checked.problem.as_deref() else { continue };
+            let kind = checked.kind();
+            match problems.iter_mut().find(|(of, _, same)| (*of, *same) == (kind, problem)) {
+                Some((_, names, _)) => names.push(&checked.name),
+                None => problems.push((kind, vec![&checked.name], problem)),
+            }
+        }
+        problems
+    }
+
     /// For people: a table, what is wrong, and what a day costs.
     pub(super) fn table(&self) -> String {
         let row = |checked: &Checked| {
             let end = checked.expires.as_ref().map(|expires| format!(", until {expires}")).unwrap_or_default();
+            // As much of it as tells two of them apart.
+            let version = checked.version.as_deref().map_or("", |version| version.get(..8).unwrap_or(version));
             vec![
                 checked.kind().to_owned(),
                 checked.name.clone(),
                 format!("{}{end}", checked.result),
+                version.to_owned(),
                 checked.about.clone(),
             ]
         };
         let rows: Vec<Vec<String>> = self.checks.iter().map(row).collect();
-        let mut text = table(&["WHAT", "NAME", "RESULT", "ABOUT"], &rows);
-        for checked in &self.checks {
-            if let Some(problem) = &checked.problem {
-                let (kind, name) = (checked.kind(), &checked.name);
-                text.extend(["\n", kind, " ", name, ": ", problem, "\n"]);
-            }
+        let mut text = table(&["WHAT", "NAME", "RESULT", "VERSION", "ABOUT"], &rows);
+        for (kind, names, problem) in self.problems() {
+            text.extend(["\n", kind, " ", &few(&names), ": ", problem, "\n"]);
         }
         if !self.requests_per_day.is_empty() {
             text.push_str("\nRequests on a day without changes:\n");

@@ -1,15 +1,18 @@
 //! `keyferry check`: what works, what does not, and what to do about it, with nothing given and nothing changed.
 
+mod hooks;
+mod warnings;
+
+use std::fmt::Write as _;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::{Command, Stdio};
 
 use keyferry_emulator::{DEFAULT_CLIENT, Fault, Misbehaviour, Permission, Refusal, Service};
 use serde_json::Value;
 
 use crate::harness::{Ended, Running, World, end, root_or_skip, until_holds};
-use crate::hooks::{App, unique};
 
 const GOOD: &str = "secrets:
   db-user: keyvault:demo/secrets/user
@@ -102,8 +105,11 @@ templates:
         "secret denied: denied (ForbiddenByRbac)",
         "az role assignment create --role \"Key Vault Secrets User\"",
         "secret missing: missing (SecretNotFound)",
+        "look for it: az keyvault secret list --vault-name demo ",
         "secret off: disabled (SecretDisabled)",
+        "switch it on: az keyvault secret set-attributes --vault-name demo --name off --enabled true",
         "secret member: unusable content",
+        "correct the secret, or 'property'",
         "a.json: ",
         "b.json: not tried without off",
     ] {
@@ -111,7 +117,26 @@ templates:
     }
     let (_, report) = json(&world, &config);
     assert_eq!(find(&report, "secret", "fine")["result"], "ok");
+    assert_eq!(find(&report, "secret", "denied")["code"], "ForbiddenByRbac");
     assert_eq!(find(&report, "file", world.out().join("b.json").to_str().unwrap())["result"], "warning");
+}
+
+#[test]
+fn one_cause_of_many_is_told_once() {
+    let world = world();
+    let mut config = world.config("secrets:\n");
+    for number in 0..120 {
+        world.emulator.put_secret("demo", &format!("s{number}"), "canary");
+        writeln!(config, "  s{number:03}: keyvault:demo/secrets/s{number}").unwrap();
+    }
+    for name in ["s0", "s1"] {
+        world.emulator.deny(DEFAULT_CLIENT, "demo", Permission::Get, Some(name), Refusal::AccessDenied);
+    }
+    let (ended, text) = check(&world, &config, &["--log-level", "trace"]);
+    ended.expect(77, &["2 of 123 checks failed: s000, s001"]);
+    let told = "secret s000, s001: denied (AccessDenied); give client";
+    assert!(text.contains(told) && text.matches("az keyvault set-policy --name demo").count() == 1, "{text}");
+    assert_eq!(world.bearers(), 120, "each is asked for once");
 }
 
 #[test]
@@ -143,6 +168,49 @@ fn a_vault_that_is_down_is_no_reason_not_to_look_at_the_rest() {
         (&find(&report, "secret", "a")["result"], &find(&report, "secret", "b")["result"]),
         (&"failed".into(), &"ok".into())
     );
+    assert_eq!(find(&report, "identity", "default")["result"], "ok");
+    // Nobody listens there.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = config.replace(&world.emulator.vault_url("demo"), &format!("https://demo.vault.localhost:{gone}"));
+    let (code, report) = json(&world, &config);
+    assert_eq!(code, Some(69));
+    let problem = find(&report, "secret", "a")["problem"].as_str().unwrap();
+    assert!(problem.contains("(refused)") && problem.contains("az keyvault show --name demo"), "{problem}");
+    assert_eq!(find(&report, "secret", "b")["result"], "ok");
+}
+
+#[test]
+fn what_stands_by_is_asked_too_and_shown_as_such() {
+    let world = world();
+    for (vault, name) in [("demo", "a"), ("dr", "a"), ("demo", "b"), ("demo", "c")] {
+        world.emulator.put_secret(vault, name, "canary");
+    }
+    let standby = format!(", standby: \"{}\"}}", world.emulator.vault_url("dr"));
+    let config = world.config(
+        "secrets:
+  a: keyvault:demo/secrets/a
+  b: keyvault:demo/secrets/b
+  c: {from: keyvault:demo/secrets/c, optional: true}
+",
+    );
+    let url = world.emulator.vault_url("demo");
+    let config = config.replace(&format!("\"{url}\"}}"), &format!("\"{url}\"{standby}"));
+    let (code, report) = json(&world, &config);
+    assert_eq!(code, Some(69));
+    let results = ["a", "b", "c"].map(|name| find(&report, "standby", name)["result"].clone());
+    assert_eq!(results, ["ok", "failed", "absent"], "what is optional need not be anywhere");
+    let problem = find(&report, "standby", "b")["problem"].as_str().unwrap();
+    assert!(problem.contains("SecretNotFound") && problem.contains("--vault-name dr"), "{problem}");
+}
+
+#[test]
+fn what_is_optional_and_denied_is_no_reason_to_render_without_it() {
+    let world = world();
+    world.emulator.deny(DEFAULT_CLIENT, "demo", Permission::Get, Some("licence"), Refusal::ForbiddenByRbac);
+    let (secrets, _) = GOOD.split_once("env:").unwrap();
+    let (code, report) = json(&world, &world.config(&format!("{secrets}env: {{LICENCE: {{secret: licence}}}}\n")));
+    assert_eq!(code, Some(77), "{report:#}");
+    assert_eq!(find(&report, "variables", "env")["problem"], "not tried without licence");
 }
 
 #[test]
@@ -197,58 +265,6 @@ fn it_runs_beside_the_agent_that_publishes() {
     let (code, lines) = running.stop();
     assert_eq!(code, Some(0));
     assert!(!lines.iter().any(|line| line.contains("was not as keyferry had left it")), "{lines:#?}");
-}
-
-#[test]
-fn whom_a_hook_could_not_reach_is_a_warning_that_says_why() {
-    if !root_or_skip() {
-        return;
-    }
-    let (world, name) = (world(), unique());
-    let hook = |config: &str| {
-        let (code, report) = json(&world, config);
-        assert_eq!(code, Some(0), "{report:#}");
-        find(&report, "hook", &format!("SIGHUP to {name}")).clone()
-    };
-    let config = format!(
-        "{}onChange:\n  - {{signal: {{process: {name}, signal: SIGHUP}}}}\n  - {{http: {{url: \"http://127.0.0.1:9/\"}}}}\n",
-        world.config(GOOD)
-    );
-    let absent = hook(&config);
-    assert_eq!(absent["result"], "warning");
-    assert!(absent["problem"].as_str().unwrap().contains("process namespace is probably not shared"), "{absent}");
-    let app = App::start(&name);
-    assert_eq!(hook(&config)["result"], "ok");
-    assert_eq!(app.log("log"), ["ready"], "nobody was signalled");
-    drop(app);
-    // Of another uid than keyferry's, which is not root there.
-    let app = App::with(&name, "", Some(10_002));
-    fs::set_permissions(world.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = world.keyferry(&config, &["check", "--offline", "-o", "json"]);
-    command.uid(10_001).gid(10_001);
-    let report: Value = serde_json::from_slice(&end(&mut command).stdout).unwrap();
-    let foreign = find(&report, "hook", &format!("SIGHUP to {name}"));
-    assert!(foreign["problem"].as_str().unwrap().contains("runs as uid 10002 and keyferry as uid 10001"), "{foreign}");
-    assert_eq!(app.log("log"), ["ready"]);
-    // In a namespace of processes that is keyferry's own.
-    let mut command = Command::new("unshare");
-    command.args([
-        "--pid",
-        "--fork",
-        "--mount-proc",
-        env!("CARGO_BIN_EXE_keyferry"),
-        "check",
-        "--offline",
-        "-o",
-        "json",
-        "--config",
-    ]);
-    let file = world.root.path().join("keyferry.yaml");
-    fs::write(&file, &config).unwrap();
-    command.arg(&file).env_clear().envs(world.environment()).env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
-    let report: Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
-    let alone = find(&report, "hook", &format!("SIGHUP to {name}"));
-    assert!(alone["problem"].as_str().unwrap().contains("the process namespace is not shared"), "{alone}");
 }
 
 #[test]
