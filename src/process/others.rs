@@ -72,20 +72,34 @@ impl Seen {
 /// All processes of this name but ourselves, without those whose parent is one too: of a server the master, not its
 /// workers.
 pub(super) fn topmost(name: &str) -> io::Result<Vec<Seen>> {
-    let mut named = Vec::new();
-    for entry in std::fs::read_dir("/proc")? {
-        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-        named.extend(number.filter(|pid| *pid != getpid()).and_then(Seen::look).filter(|seen| seen.is_named(name)));
-    }
+    let mut named = everybody()?;
+    named.retain(|seen| seen.pid != getpid() && seen.is_named(name));
     let numbers: BTreeSet<RawPid> = named.iter().map(|seen| seen.pid.as_raw_nonzero().get()).collect();
     named.retain(|seen| !numbers.contains(&seen.parent));
     Ok(named)
 }
 
-/// Whether the first process of this namespace runs this very program: then nobody else's are in it.
+/// Whether this namespace of processes holds nobody but keyferry, and what it has started: then no application's are in it.
 pub(super) fn is_alone() -> bool {
-    let comm = |pid| Seen::look(pid).map(|seen| seen.comm);
-    getpid().is_init() || comm(Pid::INIT).is_some_and(|first| comm(getpid()) == Some(first))
+    everybody().is_ok_and(|all| are_all_of(getpid(), &all))
+}
+
+/// Whoever has no parent here came from outside: with the container that the namespace began with, or into it. One whose
+/// first process is not to be seen hides others too.
+fn are_all_of(own: Pid, all: &[Seen]) -> bool {
+    let comm = |pid| all.iter().find(|seen| seen.pid == pid).map(|seen| &seen.comm);
+    let ours = comm(own);
+    let from_outside = all.iter().filter(|seen| seen.parent == 0 || seen.pid.is_init());
+    ours.is_some() && comm(Pid::INIT) == ours && from_outside.map(|seen| &seen.comm).all(|comm| Some(comm) == ours)
+}
+
+fn everybody() -> io::Result<Vec<Seen>> {
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir("/proc")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        all.extend(number.and_then(Seen::look));
+    }
+    Ok(all)
 }
 
 fn read(pid: Pid, file: &str) -> Option<String> {

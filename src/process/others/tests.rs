@@ -36,3 +36,31 @@ fn nobody_finds_themselves() {
     assert!(own.is_named(&own.program().unwrap()) && own.is_named(&own.comm));
     assert!(topmost(&own.comm).unwrap().iter().all(|seen| seen.pid != getpid()));
 }
+
+#[test]
+fn whether_others_share_the_namespace_is_seen_by_who_came_from_outside() {
+    let all = |lines: &[(RawPid, RawPid, &str)]| -> Vec<Seen> {
+        let seen = |(number, parent, comm): &(RawPid, RawPid, &str)| Seen {
+            pid: pid(*number),
+            parent: *parent,
+            comm: (*comm).to_owned(),
+            started: 7,
+        };
+        lines.iter().map(seen).collect()
+    };
+    let table = [
+        ("a container's main process", true, &[(1, 0, "keyferry")][..]),
+        ("kubectl exec", true, &[(1, 0, "keyferry"), (14, 0, "keyferry")]),
+        ("what it has started", true, &[(1, 0, "keyferry"), (14, 0, "keyferry"), (7, 1, "app"), (8, 7, "worker")]),
+        ("a pod's shared namespace", false, &[(1, 0, "pause"), (14, 0, "keyferry")]),
+        ("an application that joined it", false, &[(1, 0, "keyferry"), (14, 0, "keyferry"), (9, 0, "nginx")]),
+        ("started by a shell", false, &[(1, 0, "sh"), (14, 1, "keyferry")]),
+        ("a machine", false, &[(1, 0, "systemd"), (2, 0, "kthreadd"), (14, 1, "keyferry")]),
+        ("others are hidden", false, &[(14, 0, "keyferry")]),
+        ("nothing can be seen", false, &[]),
+    ];
+    for (what, alone, lines) in table {
+        let own = lines.iter().rfind(|(.., comm)| *comm == "keyferry").map_or(14, |(number, ..)| *number);
+        assert_eq!(are_all_of(pid(own), &all(lines)), alone, "{what}");
+    }
+}
