@@ -290,6 +290,27 @@ fn nothing_is_said_by_init_and_get() {
     assert_absent("standard error of get", get.stderr.as_bytes(), &secrets);
 }
 
+#[test]
+fn nothing_is_said_by_check() {
+    for shape in ["table", "json"] {
+        let Troubled { world, config, secrets } = troubled();
+        let mut shown = String::new();
+        let told = ["http-400", "ForbiddenByRbac", "SecretDisabled", "unusable content", "bad-answer"];
+        // First nobody can sign in, then a token is refused; then one secret's trouble may take the connection from others.
+        for _ in 0..20 {
+            let check = end(&mut talkative(&world, &config, &["check", "-o", shape]));
+            assert!(matches!(check.code, Some(65 | 69 | 77)), "{check:#?}");
+            assert_absent("standard output of check", &check.stdout, &secrets);
+            assert_absent("standard error of check", check.stderr.as_bytes(), &secrets);
+            shown += str::from_utf8(&check.stdout).unwrap();
+            if told.iter().all(|told| shown.contains(told)) {
+                break;
+            }
+        }
+        assert!(told.iter().all(|told| shown.contains(told)), "{shown}");
+    }
+}
+
 /// A template engine's own messages quote the values that it cannot work with.
 #[test]
 fn nothing_is_said_of_what_cannot_be_rendered() {
@@ -333,6 +354,13 @@ templates:
     assert_eq!(init.code, Some(65), "{init:#?}");
     assert_eq!(init.last_words().len(), failing.len() + 1, "{init:#?}");
     assert_absent("standard error of init", init.stderr.as_bytes(), &secrets);
+    let check = end(&mut talkative(&world, &config, &["check", "-o", "json"]));
+    assert_eq!(check.code, Some(65), "{check:#?}");
+    let report: serde_json::Value = serde_json::from_slice(&check.stdout).unwrap();
+    let failed = report["checks"].as_array().unwrap().iter().filter(|one| one["result"] == "failed");
+    assert_eq!(failed.count(), failing.len() + 1, "{report:#}");
+    assert_absent("standard output of check", &check.stdout, &secrets);
+    assert_absent("standard error of check", check.stderr.as_bytes(), &secrets);
     let running = Running::start(&mut talkative(&world, &config, &["run"]));
     running.wait_for("cannot be rendered", failing.len() + 1);
     let rotated = canary("rotated");
