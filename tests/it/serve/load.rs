@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use rustix::process::Signal;
 
@@ -88,6 +89,22 @@ fn whoever_does_not_read_is_let_go_and_nobody_waits_for_it() {
     for mut stream in hoarding {
         assert!(eventually(SOON, || stream.write_all(b"GET").is_err().then_some(())).is_some());
     }
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn whoever_takes_its_time_to_ask_is_let_go() {
+    let (world, running) = serving(|world| socket(world, ""), SECRETS);
+    let endpoint = Endpoint::of(&world);
+    let mut slow: Vec<_> = (0..100).map(|_| endpoint.pour(b"GET /v1/secrets/db HTTP/1.1\r\nhost: local")).collect();
+    assert_eq!(endpoint.get("/v1/secrets/db").text(), "value");
+    let begun = Instant::now();
+    for stream in &mut slow {
+        stream.set_read_timeout(Some(SOON)).unwrap();
+        // Whatever it is told: it is not waited for.
+        stream.read_to_end(&mut Vec::new()).unwrap();
+    }
+    assert!(begun.elapsed() < SOON / 2, "{:?}", begun.elapsed());
     assert_eq!(running.stop().0, Some(0));
 }
 
