@@ -2,8 +2,11 @@
 //! that runs, or are fetched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::time::Duration;
 
 use hyper::Method;
+use tokio::time::sleep;
 
 use super::{Ended, init, once, start, status, stdout};
 use crate::cli::Global;
@@ -11,6 +14,11 @@ use crate::exit::Exit;
 use crate::local::Silence;
 use crate::reference::SecretName;
 use crate::render::Syntax;
+
+/// What an agent answers that has no value yet.
+const NO_VALUE_YET: u16 = 503;
+/// So often it is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) async fn env(
     global: &Global,
@@ -26,11 +34,19 @@ pub(super) async fn env(
     }
     if config.serve.socket.is_some() {
         let target = format!("/v1/env?format={}", syntax.name());
-        match status::at_socket(&config, Method::GET, &target).await? {
-            Ok(reply) => return stdout::write(&[status::answer(&reply)?.expose()]),
-            // Where no agent runs, it is fetched.
-            Err(Silence::Nobody(_)) => {}
-            Err(Silence::Strange(reason)) => return Err(Ended::new(Exit::Denied, reason)),
+        let mut until = pin!(sleep(once::PATIENCE));
+        loop {
+            match status::at_socket(&config, Method::GET, &target).await? {
+                // An outage is waited out by the agent, and so is the agent.
+                Ok(reply) if reply.status == NO_VALUE_YET => tokio::select! {
+                    () = &mut until => return status::answer(&reply).map(drop),
+                    () = sleep(AGAIN) => {}
+                },
+                Ok(reply) => return stdout::write(&[status::answer(&reply)?.expose()]),
+                // Where no agent runs, it is fetched.
+                Err(Silence::Nobody(_)) => break,
+                Err(Silence::Strange(reason)) => return Err(Ended::new(Exit::Denied, reason)),
+            }
         }
     }
     config.files.clear();

@@ -15,7 +15,7 @@ use crate::failure::Kind;
 use crate::status::View;
 
 /// A person waits, or a script: an outage is waited out no longer than this.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is known once that is decided. `config` publishes nothing.
 pub(super) async fn look(config: &Config, environment: &BTreeMap<String, String>) -> Result<View, Ended> {

@@ -27,6 +27,10 @@ pub(super) async fn status(global: &Global, ready: bool, shape: Shape, environme
         let reply = probe(address, "/readyz").await.map_err(unanswered)?;
         return if reply.status == 200 { Ok(()) } else { Err(said(&reply)) };
     }
+    if ready && config.serve.socket.is_none() {
+        let line = "the configuration opens nothing to ask at: add 'admin: {listen: \":8211\"}', or 'serve: {socket: {path: …}}'";
+        return Err(Ended::new(Exit::Config, line));
+    }
     let reply = at_socket(&config, Method::GET, "/v1/status").await?.map_err(unanswered)?;
     let text = answer(&reply)?.expose();
     let report: Report = serde_json::from_slice(text)

@@ -127,7 +127,7 @@ impl<'a> Site<'a> {
             Err(Errno::OPNOTSUPP | Errno::ISDIR) => may_write(dir),
             Err(errno) => Err(errno),
         };
-        tried.map_err(|errno| Trouble::Call { doing: "create a file in", path: dir.path().into(), errno })?;
+        tried.map_err(|errno| Trouble::Call { doing: "create a file there", path: dir.path().into(), errno })?;
         Ok(medium)
     }
 

@@ -157,12 +157,14 @@ impl Values {
         let (mut board, mut stopped) = (self.board.clone(), self.stopped.clone());
         let mut until = pin!(sleep_until(Instant::from_std(later((self.clock)().tick, wait))));
         let look = |board: &mut Board| secret::find(wish, board.borrow_and_update().as_deref(), visible);
+        // What is optional and not there is not found, and may be there soon.
+        let may_come = visible.shows(&wish.name) && self.view.borrow().status.names.contains_key(&wish.name);
         let mut found = look(&mut board);
         loop {
             let is_news = match &found {
                 Ok(found) => !tags.include(found.since),
                 // What has no value yet may get one; what cannot be had by asking longer is said at once.
-                Err(refusal) => refusal.status != StatusCode::SERVICE_UNAVAILABLE,
+                Err(refusal) => refusal.status != StatusCode::SERVICE_UNAVAILABLE && !may_come,
             };
             if is_news {
                 return found;
@@ -183,7 +185,7 @@ impl Values {
 
 /// There is no value yet; there may be one soon.
 fn unready() -> Refusal {
-    let message = "there is no value yet: ask again, or with '?wait=60s'; keyferry's log says why";
+    let message = "there is no value yet: ask again; keyferry's log says why";
     let refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "NoValueYet", message);
     refusal.with(RETRY_AFTER, HeaderValue::from_static("1"))
 }

@@ -243,7 +243,7 @@ fn a_directory_that_cannot_be_published_to_is_found_out_without_touching_it() {
     };
     let (code, text) = as_user(&config);
     assert_eq!(code, Some(73), "{text}");
-    assert!(text.contains("could not create a file in"), "{text}");
+    assert!(text.contains("could not create a file there"), "{text}");
     fs::set_permissions(world.out(), fs::Permissions::from_mode(0o777)).unwrap();
     let (code, text) = as_user(&config);
     assert_eq!(code, Some(73), "{text}");

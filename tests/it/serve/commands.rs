@@ -112,3 +112,18 @@ fn who_is_not_allowed_is_told_and_an_impostor_is_not_believed() {
         end(&mut world.keyferry(&config, &[command])).expect(77, &["is served by uid 1000"]);
     }
 }
+
+#[test]
+fn env_waits_for_an_agent_that_waits() {
+    let (world, config) = world();
+    world.emulator.update_secret("demo", "db", None, |secret| secret.enabled = false);
+    let running = world.run(&config);
+    running.wait_for("SecretDisabled", 1);
+    let mut command = world.keyferry(&config, &["env"]);
+    let waiting = std::thread::spawn(move || end(&mut command));
+    world.emulator.update_secret("demo", "db", None, |secret| secret.enabled = true);
+    end(&mut world.keyferry(&config, &["refresh"])).expect(0, &[]);
+    let env = waiting.join().unwrap();
+    assert_eq!((env.code, env.stdout), (Some(0), b"DB='canary'\n".to_vec()), "{}", env.stderr);
+    assert_eq!(running.stop().0, Some(0));
+}

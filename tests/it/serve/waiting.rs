@@ -172,3 +172,21 @@ fn a_set_that_is_written_across_a_look_is_served_as_one() {
     assert_eq!(endpoint.get("/v1/env").json(), json!({"SET": "22"}));
     assert_eq!(running.stop().0, Some(0));
 }
+
+#[test]
+fn what_is_optional_and_not_there_is_waited_for_too() {
+    let world = World::new();
+    world.emulator.put_secret("demo", "a", "1");
+    let secrets = "refresh: {interval: 1s, settle: 0s}
+secrets: {a: keyvault:demo/secrets/a, later: {from: keyvault:demo/secrets/later, optional: true}}
+";
+    let running = world.run(&format!("{}{}{secrets}", world.preamble(&["demo"]), socket(&world, "")));
+    running.wait_for("published generation 1 in serve", 1);
+    let endpoint = Endpoint::of(&world);
+    let waiting = endpoint.begin("GET", "/v1/secrets/later?wait=60s", &[]);
+    assert_eq!(endpoint.get("/v1/secrets/later").status, 404);
+    assert_eq!(endpoint.get("/v1/secrets/never?wait=60s").status, 404, "what nobody knows is not waited for");
+    world.emulator.put_secret("demo", "later", "here");
+    assert_eq!(waiting.end().text(), "here");
+    assert_eq!(running.stop().0, Some(0));
+}
