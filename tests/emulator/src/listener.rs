@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::net::TcpSocket;
 use tokio::runtime::Handle;
@@ -76,6 +76,17 @@ impl Listener {
         self.open.with(|open| *open = Some(Open { ending, closed }));
     }
 
+    /// A child that this process has forked at this moment holds the old socket open until it has its program.
+    fn reserve_soon(&self) -> Result<TcpSocket, Error> {
+        let end = Instant::now() + CLOSING;
+        loop {
+            match self.reserve() {
+                Err(_) if Instant::now() < end => std::thread::sleep(ACCEPT_PAUSE),
+                reserved => return reserved,
+            }
+        }
+    }
+
     fn reserve(&self) -> Result<TcpSocket, Error> {
         let socket = if self.address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // Connections of before may still linger at the port.
@@ -91,7 +102,7 @@ impl Listener {
         match open.closed.recv_timeout(CLOSING) {
             Err(mpsc::RecvTimeoutError::Timeout) => Err(Error::NotClosed),
             Ok(()) | Err(mpsc::RecvTimeoutError::Disconnected) => {
-                let reserved = self.reserve()?;
+                let reserved = self.reserve_soon()?;
                 self.reserved.with(|socket| *socket = Some(reserved));
                 Ok(())
             }
