@@ -59,8 +59,7 @@ impl<S: Source> Agent<S> {
 
     /// The objects of other names that a sink shows beside this one. A version is what it is for ever.
     fn shown_beside(&self, name: &SecretName, own: &Object) -> BTreeSet<Object> {
-        let served = self.sinks.iter().map(|sink| sink.shows(&self.plan));
-        let shown = self.plan.layouts.keys().map(|dir| self.plan.shown_in(dir)).chain(served);
+        let shown = self.sinks.iter().map(|sink| sink.shows(&self.plan));
         let beside = shown.filter(|names| names.contains(name)).flatten();
         let objects = beside.filter_map(|name| self.plan.names.get(&name)).map(|wanted| &wanted.object);
         let may_change = |object: &&Object| !matches!(object, Object::Vault { version: Some(_), .. });

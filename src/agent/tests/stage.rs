@@ -143,6 +143,31 @@ pub(super) struct Shelf {
     failing: Arc<AtomicUsize>,
 }
 
+/// Another directory, which publishes and is not looked at.
+struct Elsewhere(String);
+
+impl Sink for Elsewhere {
+    fn name(&self) -> &str {
+        &self.0
+    }
+
+    fn check(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn publish(&mut self, _: &Arc<Snapshot>, _: Instant) -> Result<Published, SinkError> {
+        Ok(Published::default())
+    }
+
+    fn sweep_due(&self) -> Option<Instant> {
+        None
+    }
+
+    fn sweep(&mut self, _: Instant) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
 impl Sink for Shelf {
     fn name(&self) -> &str {
         &self.name
@@ -338,6 +363,8 @@ impl Stage {
             attempts: Arc::clone(&attempts),
             failing: Arc::clone(&failing),
         };
+        let others = plan.layouts.keys().map(|dir| dir.display().to_string()).filter(|dir| *dir != shelf.name);
+        let others: Vec<Box<dyn Sink>> = others.map(|dir| -> Box<dyn Sink> { Box::new(Elsewhere(dir)) }).collect();
         let looks = Arc::<AtomicUsize>::default();
         let looked = Arc::clone(&looks);
         let clock: Clock = Arc::new(move || {
@@ -353,7 +380,7 @@ impl Stage {
             stale: STALE,
             on_revoked,
             source: Arc::clone(&source),
-            sinks: vec![Box::new(shelf)],
+            sinks: std::iter::once(Box::new(shelf) as Box<dyn Sink>).chain(others).collect(),
             hooks,
             seed: 1,
             clock,
