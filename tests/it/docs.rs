@@ -167,14 +167,15 @@ fn the_demo_shows_a_rotation_arrive() {
     assert!(!Path::new("/dev/shm/keyferry-demo").exists(), "the demo cleans up");
 }
 
-#[test]
-fn the_readmes_watcher_reloads_once_for_each_generation() {
+/// Runs the README's line that begins so, with the command it begins with and nginx replaced by ones that write down their
+/// arguments; the first one says these lines.
+fn watched(beginning: &str, says: &str) -> Vec<String> {
     let readme = document("README.md");
-    let line = readme.split('`').find(|code| code.starts_with("inotifywait ")).unwrap();
+    let line = readme.split('`').find(|code| code.starts_with(beginning) && code.contains("nginx -s")).unwrap();
     let stubs = tempfile::tempdir().unwrap();
     let log = stubs.path().join("log");
-    let events = "printf '%s\\n' \"$*\" >> LOG; printf '%s\\n' ..tmp-1 ..data xxdata tls.crt ..data ..data.more";
-    for (name, text) in [("inotifywait", events), ("nginx", "printf '%s\\n' \"nginx $*\" >> LOG")] {
+    let events = format!("printf '%s\\n' \"$*\" >> LOG; printf '%s\\n' {says}");
+    for (name, text) in [(beginning.trim(), &*events), ("nginx", "printf '%s\\n' \"nginx $*\" >> LOG")] {
         let script = stubs.path().join(name);
         fs::write(&script, format!("#!/bin/sh\n{}\n", text.replace("LOG", log.to_str().unwrap()))).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
@@ -182,7 +183,19 @@ fn the_readmes_watcher_reloads_once_for_each_generation() {
     let path = format!("{}:/usr/bin:/bin", stubs.path().display());
     let status = Command::new("/bin/sh").args(["-c", line]).env("PATH", path).status().unwrap();
     assert!(status.success());
-    let log: Vec<String> = fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect();
+    fs::read_to_string(log).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readmes_watcher_reloads_once_for_each_generation() {
+    let log = watched("inotifywait ", "..tmp-1 ..data xxdata tls.crt ..data ..data.more");
     let asked = "-mq -e moved_to --format %f /run/keyferry/tls";
+    assert_eq!(log, [asked, "nginx -s reload", "nginx -s reload"]);
+}
+
+#[test]
+fn the_readmes_listener_reloads_once_for_each_event() {
+    let log = watched("curl ", "'id: r-1' '' 'id: r-2' 'event: change' 'data: {}' '' 'id: r-2' '' 'event: resync'");
+    let asked = "-sN --unix-socket /run/keyferry-api/api.sock -H Keyferry-Request: true http://localhost/v1/watch";
     assert_eq!(log, [asked, "nginx -s reload", "nginx -s reload"]);
 }
