@@ -7,6 +7,7 @@
 mod der;
 pub mod secret;
 
+pub mod medium;
 pub mod moment;
 mod pem;
 pub mod reference;

@@ -27,13 +27,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::config::Directory;
+use crate::medium::Medium;
 use crate::ports::{Published, Sink, SinkError};
 use crate::snapshot::Snapshot;
 use errors::Trouble;
 use history::History;
 use place::{Place, Site};
-
-pub use place::Medium;
 
 /// How often a publish is begun when a neighbour gets in between.
 const ATTEMPTS: usize = 5;

@@ -7,7 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, FsWord, Mode, OFlags};
+use rustix::fs::{Access, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::errors::Trouble;
@@ -16,22 +16,10 @@ use super::links::clear;
 use super::names::{self, LOCK};
 use super::walk;
 use crate::config::Directory;
-
-/// The file systems that live in memory only.
-const TMPFS: FsWord = 0x0102_1994;
-const RAMFS: FsWord = 0x8584_58f6;
+use crate::medium::Medium;
 
 /// How often the lock is tried while somebody takes its file away.
 const LOCK_ATTEMPTS: usize = 4;
-
-/// What a directory lies on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Medium {
-    /// Memory alone: tmpfs or ramfs.
-    Memory,
-    /// What could be a disk.
-    Disk,
-}
 
 /// What everything of ours looks like in a directory.
 #[derive(Debug, Clone)]
@@ -143,11 +131,9 @@ impl<'a> Site<'a> {
         let kind = rustix::fs::fstatfs(dir.fd())
             .map_err(|errno| Trouble::Call { doing: "ask for the file system", path: dir.path().into(), errno })?
             .f_type;
-        if kind == TMPFS || kind == RAMFS {
-            return Ok(Medium::Memory);
-        }
-        if self.settings.allow_disk {
-            return Ok(Medium::Disk);
+        let medium = Medium::of(kind);
+        if medium == Medium::Memory || self.settings.allow_disk {
+            return Ok(medium);
         }
         Err(Trouble::hopeless(
             &self.settings.dir,

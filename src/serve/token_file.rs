@@ -11,15 +11,14 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rustix::fs::{
-    Access, AtFlags, CWD, FileType, FsWord, Mode, OFlags, accessat, fchmod, fstatfs, openat, renameat, statat, unlinkat,
+    Access, AtFlags, CWD, FileType, Mode, OFlags, accessat, fchmod, fstatfs, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
+use crate::medium::Medium;
 use crate::secret::SecretValue;
 
-/// The file systems that live in memory only: tmpfs and ramfs.
-const IN_MEMORY: [FsWord; 2] = [0x0102_1994, 0x8584_58f6];
 /// Random bytes in it.
 const LENGTH: usize = 32;
 /// For its owner, and for a group that the volume gives it (`fsGroup`).
@@ -50,7 +49,7 @@ fn place(path: &Path, allow_disk: bool) -> Result<(OwnedFd, &OsStr), String> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let dir = openat(CWD, parent, flags, Mode::empty()).map_err(|errno| failed(path, errno))?;
     let kind = fstatfs(&dir).map_err(|errno| failed(path, errno))?.f_type;
-    if !allow_disk && !IN_MEMORY.contains(&kind) {
+    if !allow_disk && Medium::of(kind) == Medium::Disk {
         return Err(wrong(
             "is not on tmpfs, and what opens the secrets would be written to a disk: choose a path on an \
              `emptyDir: {medium: Memory}`, or set `allowDisk: true`",

@@ -8,7 +8,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 /// The floors, from the ground up. A room may import rooms of floors below its own and, on the pure floors 0, 1 and the
 /// top floor, rooms beside it; an edge never imports another edge.
 const FLOORS: [&[&str]; 5] = [
-    &["der", "moment", "pem", "reference", "secret"],
+    &["der", "moment", "medium", "pem", "reference", "secret"],
     &[
         "advice",
         "certificate",
