@@ -2,7 +2,8 @@
 #![expect(clippy::doc_markdown, reason = "help is plain text")]
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::PossibleValue;
@@ -110,6 +111,13 @@ pub enum Command {
     /// ${{…}} or @Microsoft.KeyVault(…) is replaced, and the configuration's 'env' is added. Passes signals on, and ends as
     /// it ends
     Exec(Exec),
+    /// Copy this program into a directory, as DIR/keyferry of mode 0555: a volume that is shared with a container whose image has
+    /// no keyferry, for exec
+    Install {
+        /// A directory that this user may write to
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+    },
     /// Show what the running agent holds: version, age, expiry, next refresh and last error of each secret, never a value.
     /// Asks at 'serve.socket' of the configuration
     Status {
@@ -139,12 +147,30 @@ pub struct Exec {
     /// Only these variables get values; others stay as they are
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub only: Vec<String>,
+    /// Take the variables of a running agent's 'env' from its 'serve.socket', and what changes: the command's container
+    /// needs no identity
+    #[arg(long, value_name = "unix:PATH")]
+    pub from: Option<Socket>,
     /// Take the variables by which keyferry signs in from the command. It is no boundary: what shares the pod can sign in
     #[arg(long)]
     pub strip_identity: bool,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+/// Where an agent serves values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Socket(pub PathBuf);
+
+impl FromStr for Socket {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = text.strip_prefix("unix:").map(Path::new).filter(|path| path.is_absolute());
+        path.map(|path| Self(path.to_owned()))
+            .ok_or("expected unix: and an absolute path, such as unix:/run/keyferry-api/api.sock")
+    }
 }
 
 /// What a report looks like.

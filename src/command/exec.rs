@@ -1,34 +1,37 @@
 //! `keyferry exec`: a command with the values that its variables refer to, as Azure ML injects them, anywhere; and what
 //! becomes of it on a rotation.
 
+mod beside;
+mod given;
 mod keep;
 mod latest;
+mod own;
 mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
-use std::pin::pin;
+use std::pin::Pin;
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::Signal;
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::start::{self, Started};
-use super::{Ended, init};
-use crate::agent::Event;
+use super::{Ended, start};
 use crate::cli::{Exec, Global};
 use crate::config::Config;
 use crate::config::exec::OnRotation;
 use crate::exit::Exit;
 use crate::process::{self, Cores, Heard, Relay, become_it};
-use crate::reference::SecretName;
-use crate::render::{LONGEST_VARIABLE, Values};
+use crate::render::LONGEST_VARIABLE;
 use crate::secret::SecretValue;
+use beside::Beside;
+use given::Given;
 use keep::Keeper;
-use latest::Latest;
+use own::Own;
 
 /// What `--strip-identity` takes from the command: what the workload identity webhook, App Service, Container Apps, Azure ML
 /// and the Azure SDKs' own configuration set for signing in.
@@ -56,6 +59,13 @@ pub(super) struct Wanted<'a> {
     cores: &'a Cores,
 }
 
+/// What there is to be given: nothing yet, the newest, or why there is none.
+type Told = Option<Result<Arc<Given>, Ended>>;
+
+fn told(tell: &watch::Sender<Told>, given: Result<Given, Ended>) {
+    tell.send_replace(Some(given.map(Arc::new)));
+}
+
 pub(super) async fn exec(
     global: &Global,
     options: &Exec,
@@ -64,59 +74,58 @@ pub(super) async fn exec(
 ) -> Result<(), Ended> {
     let mut relay = Relay::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
     let config = config(global, options, environment)?;
-    start::tell_identities(&config);
-    let latest = Latest::default();
-    let mut newest = latest.follow();
-    let Started { agent, .. } = start::agent(&config, environment, Some(Box::new(latest)))?;
-    let (view, mut followed) = (agent.view(), agent.view());
-    let (tell, events) = mpsc::channel(1);
-    let mut running = pin!(agent.run(events));
-    let fetched = timeout(config.startup_timeout, followed.wait_for(|view| view.is_fresh() || init::cannot_mend(view)));
-    let stopped = async {
-        loop {
-            if let Heard::Signal(signal) = relay.next().await
-                && keep::ends(signal)
-            {
-                return signal;
-            }
-        }
+    let (tell, mut newest) = watch::channel(None);
+    let mut giving: Pin<Box<dyn Future<Output = ()> + '_>> = match &options.from {
+        Some(socket) => Box::pin(Beside::new(&socket.0, &options.only).give(config.startup_timeout, tell)),
+        None => Box::pin(Own::new(&config, environment)?.give(tell)),
     };
-    tokio::select! {
-        () = &mut running => return Err(init::why(&view.borrow(), &config)),
-        signal = stopped => return Err(stopped_by(signal)),
-        _ = fetched => {}
-    }
-    let Some(snapshot) = newest.borrow_and_update().clone().filter(|_| view.borrow().is_fresh()) else {
-        return Err(init::why(&view.borrow(), &config));
+    let given = tokio::select! {
+        given = first(&mut newest, &mut giving) => given?,
+        signal = ending(&mut relay) => return Err(stopped_by(signal)),
     };
     let wanted = Wanted { options, cores };
-    let command = wanted.command(&config, &snapshot.secrets)?;
-    let on_change = options.on_change.unwrap_or(config.exec.on_change);
+    let command = wanted.command(&given)?;
     if options.once {
         // What has come until now would be lost with this program.
-        if let Ok(Heard::Signal(signal)) = timeout(Duration::ZERO, relay.next()).await
-            && keep::ends(signal)
-        {
+        if let Ok(signal) = timeout(Duration::ZERO, ending(&mut relay)).await {
             return Err(stopped_by(signal));
         }
         return Err(wanted.not_started(&become_it(&mut { command }, cores)));
     }
     let keeper = Keeper::start(command, &wanted)?;
-    let end = if on_change == OnRotation::None {
-        // Nothing more is asked for: what it has it keeps, and nobody else does.
-        drop((snapshot, newest));
-        let stopping = async {
-            tell.send(Event::Stop).await.ok();
-            running.await;
-        };
-        tokio::join!(stopping, keeper.wait(&mut relay)).1
-    } else {
-        tokio::select! {
-            () = &mut running => return Err(Ended::new(Exit::Bug, "the loop has ended")),
-            end = keeper.follow(&mut relay, (snapshot, newest), (&config, on_change)) => end?,
+    let end = match options.on_change.unwrap_or(config.exec.on_change) {
+        OnRotation::None => {
+            // Nothing more is asked for: what it has it keeps, and nobody else does.
+            drop((given, newest, giving));
+            keeper.wait(&mut relay).await
         }
+        on_change => tokio::select! {
+            () = &mut giving => return Err(Ended::new(Exit::Bug, "nothing more is heard of changes")),
+            end = keeper.follow(&mut relay, (given, newest), (on_change, config.exec.grace)) => end?,
+        },
     };
     Err(Ended { exit: Exit::Child(end.code()), lines: Vec::new() })
+}
+
+/// What is given first.
+async fn first(newest: &mut watch::Receiver<Told>, giving: impl Future<Output = ()>) -> Result<Arc<Given>, Ended> {
+    tokio::select! {
+        _ = newest.wait_for(Option::is_some) => {}
+        () = giving => {}
+    }
+    let given = newest.borrow_and_update().clone();
+    given.unwrap_or_else(|| Err(Ended::new(Exit::Bug, "nothing was given")))
+}
+
+/// A signal that ends what has not begun.
+async fn ending(relay: &mut Relay) -> Signal {
+    loop {
+        if let Heard::Signal(signal) = relay.next().await
+            && keep::ends(signal)
+        {
+            return signal;
+        }
+    }
 }
 
 /// As the command would have ended that has not begun.
@@ -134,20 +143,17 @@ fn config(global: &Global, options: &Exec, environment: &BTreeMap<String, String
     // Its own variables are none of the command's.
     let environment = environment.iter().filter(|(name, _)| !name.starts_with(OWN));
     let environment = environment.map(|(name, value)| (name.clone(), value.clone())).collect();
-    resolve::resolve(config, &environment, (&only, bounded)).map_err(|lines| Ended { exit: Exit::Config, lines })
+    let wrong = |lines| Ended { exit: Exit::Config, lines };
+    match options.from {
+        Some(_) => resolve::nothing(&environment, &only).map(|()| config).map_err(wrong),
+        None => resolve::resolve(config, &environment, (&only, bounded)).map_err(wrong),
+    }
 }
 
 impl Wanted<'_> {
     /// The command with its variables.
-    fn command(&self, config: &Config, values: &Values) -> Result<Command, Ended> {
+    fn command(&self, given: &Given) -> Result<Command, Ended> {
         let unusable = |reason: String| Ended::new(Exit::Content, reason);
-        let lacking = |name: &&SecretName| {
-            !values.contains_key(*name) && config.secrets.get(*name).is_some_and(|secret| !secret.optional)
-        };
-        if let Some(name) = config.env.uses().map(|(name, _)| name).find(lacking) {
-            return Err(unusable(format!("the secret {name} has no value any more")));
-        }
-        let variables = config.env.values(values).map_err(|failure| unusable(failure.to_string()))?;
         // clap wants one at the least.
         let mut words = self.options.command.iter();
         let mut command = Command::new(words.next().map(OsStr::new).unwrap_or_default());
@@ -157,10 +163,10 @@ impl Wanted<'_> {
         }
         let identity = IDENTITY.into_iter().filter(|_| self.options.strip_identity);
         // What is optional and not there is not set.
-        for name in identity.chain(config.env.0.keys().map(String::as_str)) {
+        for name in identity.chain(given.unset.iter().map(String::as_str)) {
             command.env_remove(name);
         }
-        for (name, value) in &variables {
+        for (name, value) in &given.set {
             let bytes = SecretValue::expose(value);
             if bytes.contains(&0) {
                 return Err(unusable(format!(

@@ -7,6 +7,7 @@ mod exec;
 mod follow;
 mod get;
 mod init;
+mod install;
 mod once;
 mod run;
 mod serve;
@@ -26,7 +27,7 @@ use crate::exit::Exit;
 use crate::process::Cores;
 
 /// Why a command ended otherwise than well: the lines for the person who reads it, and the exit code.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Ended {
     /// How the process ends.
     pub exit: Exit,
@@ -62,6 +63,7 @@ pub fn execute(cli: Cli, environment: &BTreeMap<String, String>, cores: &Cores) 
             Command::Check { offline, output } => check::check(&cli.global, offline, output, environment).await,
             Command::Exec(options) => exec::exec(&cli.global, &options, environment, cores).await,
             Command::Status { ready, output } => status::status(&cli.global, ready, output, environment).await,
+            Command::Install { dir } => install::install(&dir),
             Command::Refresh => status::refresh(&cli.global, environment).await,
             Command::Get { what, show } => get::get(&cli.global, &what, show, environment).await,
         }

@@ -12,7 +12,7 @@ use crate::cli::{Global, Shape};
 use crate::config::Config;
 use crate::config::admin::Listen;
 use crate::exit::Exit;
-use crate::local::{Reply, Silence, ask, probe};
+use crate::local::{Believed, Reply, Silence, ask, probe};
 use crate::moment::roughly;
 use crate::status::{DirectoryReport, HookReport, Report, SecretReport};
 use crate::{clock, process};
@@ -59,7 +59,7 @@ pub(super) async fn at_socket(config: &Config, method: Method, target: &str) -> 
             "the configuration opens no socket to ask at: add 'serve: {socket: {path: /run/keyferry-api/api.sock}}'";
         return Err(Ended::new(Exit::Config, line));
     };
-    Ok(ask(&socket.path, process::uid(), method, target).await)
+    Ok(ask(&socket.path, Believed::RootAnd(process::uid()), method, target).await)
 }
 
 /// What was answered, or what was said instead.

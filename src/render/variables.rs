@@ -1,6 +1,6 @@
 //! The environment's variables: what each is made of, and what it is when the secrets are there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Failure, Template, Values, text};
 use crate::reference::SecretName;
@@ -60,6 +60,11 @@ impl Variable {
             Self::Template(template) => (None, Some(template)),
         };
         secret.into_iter().chain(template.into_iter().flat_map(Template::uses))
+    }
+
+    /// The same, each once.
+    pub fn secrets(&self) -> BTreeSet<&SecretName> {
+        self.uses().map(|(name, _)| name).collect()
     }
 
     fn value(&self, name: &str, values: &Values) -> Result<Option<SecretValue>, Failure> {

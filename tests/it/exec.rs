@@ -21,7 +21,7 @@ fn world() -> World {
 }
 
 /// The binary with no signal ignored, whatever the tests were started by (nohup, a shell in the background).
-fn plain(args: &[&str]) -> Command {
+pub fn plain(args: &[&str]) -> Command {
     let mut command = Command::new("/usr/bin/env");
     command.env_clear().args(["--default-signal", env!("CARGO_BIN_EXE_keyferry")]).args(args);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -36,7 +36,7 @@ fn exec(world: &World, config: &str, args: &[&str], script: &str) -> Command {
     command
 }
 
-fn stdout(ended: &Ended) -> String {
+pub fn stdout(ended: &Ended) -> String {
     String::from_utf8(ended.stdout.clone()).unwrap()
 }
 
@@ -117,13 +117,13 @@ fn it_ends_as_the_command_does() {
 }
 
 /// A command that runs, whose output is read.
-struct App {
+pub struct App {
     child: Child,
     lines: Receiver<String>,
 }
 
 impl App {
-    fn start(command: &mut Command) -> Self {
+    pub fn start(command: &mut Command) -> Self {
         let mut child = command.stderr(Stdio::inherit()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (tell, lines) = channel();
@@ -132,7 +132,7 @@ impl App {
     }
 
     #[track_caller]
-    fn next(&mut self) -> Option<String> {
+    pub fn next(&mut self) -> Option<String> {
         match self.lines.recv_timeout(SOON) {
             Ok(line) => Some(line),
             Err(RecvTimeoutError::Disconnected) => None,
@@ -140,12 +140,12 @@ impl App {
         }
     }
 
-    fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 
-    fn end(mut self) -> i32 {
+    pub fn end(mut self) -> i32 {
         let status = eventually(SOON, || self.child.try_wait().unwrap()).expect("it ends");
         status.code().unwrap_or_else(|| 128 + status.signal().unwrap())
     }
@@ -161,7 +161,7 @@ impl Drop for App {
 }
 
 /// A shell that says which signals it gets. It ends by SIGTERM, with 3.
-const LISTENS: &str = "trap 'echo HUP' HUP; trap 'echo INT' INT; trap 'echo USR1' USR1; trap 'echo USR2' USR2; \
+pub const LISTENS: &str = "trap 'echo HUP' HUP; trap 'echo INT' INT; trap 'echo USR1' USR1; trap 'echo USR2' USR2; \
                        trap 'echo CONT' CONT; trap 'echo TERM; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
 
 #[test]

@@ -1,7 +1,6 @@
 //! The command while it runs: signals are passed on, its end is taken, and a rotation of what is in its environment restarts
 //! or tells it.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,15 +9,12 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::Wanted;
+use super::given::Given;
+use super::{Told, Wanted};
 use crate::agent::few;
 use crate::command::Ended;
-use crate::config::Config;
 use crate::config::exec::OnRotation;
 use crate::process::{Child, End, Heard, Relay, of as kernel};
-use crate::reference::{Reference, SecretName};
-use crate::secret::Secret;
-use crate::snapshot::Snapshot;
 
 /// Between two starts at least: whoever rotates often does not keep it from working.
 const APART: Duration = Duration::from_secs(10);
@@ -33,9 +29,6 @@ pub(super) struct Keeper<'a> {
     child: Child,
     wanted: &'a Wanted<'a>,
 }
-
-/// What its environment is made of: of tokens nothing, because a refreshed token alone is no reason to restart anything.
-type Held = BTreeMap<SecretName, Arc<Secret>>;
 
 impl<'a> Keeper<'a> {
     pub(super) fn start(mut command: Command, wanted: &'a Wanted<'a>) -> Result<Self, Ended> {
@@ -62,14 +55,13 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Until it ends by itself, with what is newest; `started` is what it was started with.
+    /// Until it ends by itself, with what is newest; `held` is what it was started with.
     pub(super) async fn follow(
         mut self,
         relay: &mut Relay,
-        (started, mut newest): (Arc<Snapshot>, watch::Receiver<Option<Arc<Snapshot>>>),
-        (config, on_change): (&Config, OnRotation),
+        (mut held, mut newest): (Arc<Given>, watch::Receiver<Told>),
+        (on_change, grace): (OnRotation, Duration),
     ) -> Result<End, Ended> {
-        let mut held = held_in(config, &started);
         let mut apart = Box::pin(sleep(APART));
         loop {
             tokio::select! {
@@ -81,18 +73,13 @@ impl<'a> Keeper<'a> {
                 },
                 changed = newest.changed() => if changed.is_err() { return Ok(self.wait(relay).await) },
             }
-            let Some(now) = newest.borrow_and_update().clone() else { continue };
-            let changed = difference(&held, &held_in(config, &now));
-            if changed.is_empty() {
-                continue;
-            }
-            let names = few(&changed.iter().map(SecretName::as_str).collect::<Vec<_>>());
+            let Some((now, changed)) = news(&mut newest, &held) else { continue };
             match on_change {
                 OnRotation::None => {}
                 OnRotation::Signal(signal) => {
-                    tracing::info!("changed: {names}; the command gets {signal}");
+                    tracing::info!("changed: {changed}; the command gets {signal}");
                     self.child.signal(kernel(signal));
-                    held = held_in(config, &now);
+                    held = now;
                 }
                 OnRotation::Restart => {
                     tokio::select! {
@@ -100,25 +87,22 @@ impl<'a> Keeper<'a> {
                         end = self.wait(relay) => return Ok(end),
                         () = &mut apart => {}
                     }
-                    let now = newest.borrow_and_update().clone().unwrap_or(now);
+                    let Some((now, changed)) = news(&mut newest, &held) else { continue };
                     // Made before anything is ended: what cannot be started with takes nothing away that runs.
-                    let command = match self.wanted.command(config, &now.secrets) {
+                    let command = match self.wanted.command(&now) {
                         Ok(command) => command,
-                        Err(Ended { lines, .. }) => {
-                            tracing::error!(
-                                "changed: {names}; the command goes on with what it has: {}",
-                                lines.join("; ")
-                            );
+                        Err(ended) => {
+                            goes_on(&ended);
                             continue;
                         }
                     };
-                    tracing::info!("changed: {names}; the command is started again with the new values");
-                    if let Some(end) = self.end(relay, config.exec.grace).await {
+                    tracing::info!("changed: {changed}; the command is started again with the new values");
+                    if let Some(end) = self.end(relay, grace).await {
                         return Ok(end);
                     }
                     self = Self::start(command, self.wanted)?;
                     apart = Box::pin(sleep(APART));
-                    held = held_in(config, &now);
+                    held = now;
                     // What has come while it ended is the next change.
                     newest.mark_changed();
                 }
@@ -156,23 +140,21 @@ impl<'a> Keeper<'a> {
     }
 }
 
-fn held_in(config: &Config, snapshot: &Snapshot) -> Held {
-    let is_token = |name: &SecretName| {
-        config.secrets.get(name).is_some_and(|secret| matches!(secret.reference, Reference::Token { .. }))
-    };
-    snapshot
-        .secrets
-        .iter()
-        .filter(|(name, _)| !is_token(name))
-        .map(|(name, secret)| (name.clone(), Arc::clone(secret)))
-        .collect()
+/// What is given now, and the names of what is not as it was; nothing, if all is, or not all can be made.
+fn news(newest: &mut watch::Receiver<Told>, held: &Given) -> Option<(Arc<Given>, String)> {
+    match newest.borrow_and_update().as_ref()? {
+        Ok(now) => {
+            let names = held.difference(now);
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            (!names.is_empty()).then(|| (Arc::clone(now), few(&names)))
+        }
+        Err(ended) => {
+            goes_on(ended);
+            None
+        }
+    }
 }
 
-/// The names whose values are not what they were.
-fn difference(before: &Held, now: &Held) -> BTreeSet<SecretName> {
-    let differs = |name: &&SecretName| match (before.get(*name), now.get(*name)) {
-        (Some(before), Some(now)) => !before.same_content(now),
-        (before, now) => before.is_some() != now.is_some(),
-    };
-    before.keys().chain(now.keys()).filter(differs).cloned().collect()
+fn goes_on(because: &Ended) {
+    tracing::error!("the command goes on with what it has: {}", because.lines.join("; "));
 }

@@ -56,6 +56,22 @@ pub(super) fn resolve(
     Ok(config)
 }
 
+/// What a command whose variables come from an agent must not have: nobody here could fetch what they refer to.
+pub(super) fn nothing(environment: &BTreeMap<String, String>, only: &BTreeSet<String>) -> Result<(), Vec<String>> {
+    let is_wanted = |name: &String| only.is_empty() || only.contains(name);
+    let is_reference = |value: &String| Reference::marked(value).is_some();
+    let found = environment.iter().filter(|(name, value)| is_wanted(name) && is_reference(value));
+    let wrong: Vec<String> = found
+        .map(|(name, _)| {
+            format!(
+                "the variable {name} is a reference, and with --from all values come from the agent: write it into the agent's \
+                 configuration, in 'secrets' and 'env'"
+            )
+        })
+        .collect();
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
 fn secret(
     variable: &str,
     reference: Reference,

@@ -14,7 +14,7 @@ use crate::serve::guard::Refusal;
 /// `GET /v1/env`: the variables that are made of nothing but what the caller may see.
 pub(super) fn env(shown: Option<&Shown>, visible: &Visible, syntax: Syntax) -> Result<Response<Body>, Refusal> {
     let snapshot = &shown.ok_or_else(unready)?.snapshot;
-    let is_visible = |variable: &Variable| variable.uses().all(|(name, _)| visible.shows(name));
+    let is_visible = |variable: &Variable| is_visible(variable, visible);
     let wanted = snapshot.env.0.values().filter(|variable| is_visible(variable));
     if wanted.flat_map(Variable::uses).any(|(name, _)| snapshot.unknown.contains(name)) {
         // Half an environment would look like a whole one.
@@ -35,6 +35,11 @@ pub(super) fn env(shown: Option<&Shown>, visible: &Visible, syntax: Syntax) -> R
     let mut response = answer(StatusCode::OK, kind, secret(written));
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
     Ok(response)
+}
+
+/// Whether the variable is made of nothing but what may be seen.
+pub(super) fn is_visible(variable: &Variable, visible: &Visible) -> bool {
+    variable.uses().all(|(name, _)| visible.shows(name))
 }
 
 #[cfg(test)]

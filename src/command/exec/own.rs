@@ -1,0 +1,75 @@
+//! The variables as keyferry makes them itself, with an identity of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+
+use super::given::{Given, Kinds};
+use super::latest::Latest;
+use super::{Ended, Told, told};
+use crate::agent::Agent;
+use crate::command::init;
+use crate::command::sources::Sources;
+use crate::command::start::{self, Started};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::reference::Reference;
+use crate::snapshot::Snapshot;
+
+/// An agent that publishes to nobody else.
+pub(super) struct Own<'a> {
+    config: &'a Config,
+    agent: Agent<Sources>,
+    newest: watch::Receiver<Option<Arc<Snapshot>>>,
+}
+
+impl<'a> Own<'a> {
+    pub(super) fn new(config: &'a Config, environment: &BTreeMap<String, String>) -> Result<Self, Ended> {
+        start::tell_identities(config);
+        let latest = Latest::default();
+        let newest = latest.follow();
+        let Started { agent, .. } = start::agent(config, environment, Some(Box::new(latest)))?;
+        Ok(Self { config, agent, newest })
+    }
+
+    /// Tells the first variables once every secret is there, or why they will not be; then whatever is new.
+    pub(super) async fn give(self, tell: watch::Sender<Told>) {
+        let Self { config, agent, mut newest } = self;
+        let (view, mut followed) = (agent.view(), agent.view());
+        // As long as this lives, it goes on.
+        let (_events, events) = mpsc::channel(1);
+        let telling = async {
+            let fetched = followed.wait_for(|view| view.is_fresh() || init::cannot_mend(view));
+            timeout(config.startup_timeout, fetched).await.ok();
+            if !view.borrow().is_fresh() {
+                return told(&tell, Err(init::why(&view.borrow(), config)));
+            }
+            let kinds = kinds(config);
+            loop {
+                let snapshot = newest.borrow_and_update().clone();
+                if let Some(snapshot) = snapshot {
+                    told(&tell, Given::of(&snapshot, &kinds));
+                }
+                if newest.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            () = agent.run(events) => told(&tell, Err(Ended::new(Exit::Bug, "the loop has ended"))),
+            () = telling => {}
+        }
+    }
+}
+
+fn kinds(config: &Config) -> Kinds {
+    let is_token = |reference: &Reference| matches!(reference, Reference::Token { .. });
+    let secrets = || config.secrets.iter();
+    let names = |of: &mut dyn Iterator<Item = &crate::reference::SecretName>| of.cloned().collect::<BTreeSet<_>>();
+    Kinds {
+        tokens: names(&mut secrets().filter(|(_, secret)| is_token(&secret.reference)).map(|(name, _)| name)),
+        required: names(&mut secrets().filter(|(_, secret)| !secret.optional).map(|(name, _)| name)),
+    }
+}
