@@ -22,6 +22,8 @@ const AUDIENCES: [&str; 3] =
 enum Refused {
     /// The text is what many users were shown.
     Token,
+    /// So is this one.
+    Key,
     /// No such path, or no api-version.
     Nowhere,
     BadRequest(&'static str),
@@ -42,6 +44,12 @@ pub(crate) fn answer(world: &World, arrived: &Arrived) -> Answer {
                            (https://cognitiveservices.azure.com), or have expired.";
             answer::json(StatusCode::UNAUTHORIZED, &json!({"statusCode": 401, "message": message}))
         }
+        Err(Refused::Key) => {
+            let message = "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a \
+                           valid key for an active subscription and use a correct regional API endpoint for your \
+                           resource.";
+            error(StatusCode::UNAUTHORIZED, "401", message)
+        }
         Err(Refused::Nowhere) => error(StatusCode::NOT_FOUND, "404", "Resource not found"),
         Err(Refused::BadRequest(message)) => error(StatusCode::BAD_REQUEST, "BadRequest", message),
     };
@@ -54,8 +62,12 @@ pub(crate) fn failed(world: &World, status: StatusCode) -> Answer {
     dressed(world, error(status, status.as_str(), message))
 }
 
-/// The deployment, or the model, that is to answer.
-fn considered(world: &World, arrived: &Arrived) -> Result<String, Refused> {
+/// Whether who asks may: with a key where there are keys, else with a token.
+fn authorize(world: &World, arrived: &Arrived) -> Result<(), Refused> {
+    let keys = world.openai_keys.with(|keys| keys.clone());
+    if let Some(shown) = arrived.header("api-key").filter(|_| !keys.is_empty()) {
+        return if keys.iter().any(|key| key == shown) { Ok(()) } else { Err(Refused::Key) };
+    }
     let token = arrived.bearer().and_then(|shown| world.access_tokens.with(|tokens| tokens.find(shown)));
     let is_good = token.is_some_and(|token| {
         !token.revoked
@@ -66,6 +78,12 @@ fn considered(world: &World, arrived: &Arrived) -> Result<String, Refused> {
     if !is_good {
         return Err(Refused::Token);
     }
+    Ok(())
+}
+
+/// The deployment, or the model, that is to answer.
+fn considered(world: &World, arrived: &Arrived) -> Result<String, Refused> {
+    authorize(world, arrived)?;
     let path: Vec<&str> = arrived.path.trim_start_matches('/').split('/').collect();
     let deployment = match path.as_slice() {
         ["openai", "v1", "chat", "completions"] => None,

@@ -87,6 +87,15 @@ impl Emulator {
     }
 }
 
+/// Azure OpenAI.
+impl Emulator {
+    /// Puts others in place of the keys that every resource takes. There are none at first, and tokens are taken always.
+    pub fn set_openai_keys(&self, keys: &[&str]) {
+        let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+        self.world().openai_keys.with(|known| *known = keys);
+    }
+}
+
 /// Vaults and secrets.
 impl Emulator {
     /// Adds a vault of the default tenant, unless it exists.

@@ -46,6 +46,8 @@ pub(crate) struct World {
     pub(crate) identity_header: String,
     /// What Azure ML wants to see in `secret`.
     pub(crate) msi_secret: String,
+    /// The keys that Azure OpenAI takes; while there are none it takes tokens alone.
+    pub(crate) openai_keys: Guarded<Vec<String>>,
     token_lifetime: AtomicI64,
     /// Lifetimes of tokens for some audiences, which have no slash at the end.
     token_lifetimes: Guarded<HashMap<String, i64>>,
@@ -86,6 +88,7 @@ impl World {
             log: Log::new(),
             identity_header: random::guid(),
             msi_secret: random::guid(),
+            openai_keys: Guarded::default(),
             token_lifetime: AtomicI64::new(settings.token_lifetime),
             token_lifetimes: Guarded::default(),
             empty_pages: AtomicBool::new(settings.empty_pages),

@@ -55,6 +55,24 @@ fn any_other_token_is_refused_as_users_were_told() {
 }
 
 #[test]
+fn a_key_is_taken_while_it_is_one_of_the_resources() {
+    let rig = Rig::new();
+    let ask = |key: &str| {
+        let url = format!("{}{DEPLOYMENT}", rig.emulator.openai_url("demo"));
+        told(rig.client.post(url).header("api-key", key).body(question().to_string()).send().unwrap())
+    };
+    rig.emulator.set_openai_keys(&["one", "two"]);
+    assert_eq!((ask("one").0, ask("two").0), (200, 200));
+    rig.emulator.set_openai_keys(&["one-again", "two"]);
+    let (status, body) = ask("one");
+    assert_eq!((status, &body["error"]["code"]), (401, &"401".into()));
+    assert!(body["error"]["message"].as_str().unwrap().starts_with("Access denied due to invalid subscription key"));
+    assert_eq!(ask("two").0, 200);
+    let token = rig.token_with(&[("scope", "https://cognitiveservices.azure.com/.default")]);
+    assert_eq!(told(self::ask(&rig, DEPLOYMENT, &token, &question())).0, 200, "tokens as well");
+}
+
+#[test]
 fn what_it_cannot_answer_it_says() {
     let rig = Rig::new();
     let token = rig.token_with(&[("scope", "https://cognitiveservices.azure.com/.default")]);
