@@ -13,7 +13,7 @@ test:
     cargo test --workspace --locked
 
 # The official Python SDK signs in to the emulator and reads from it: proof that it is honest. The official parser of metrics
-# reads what an agent tells, and unmodified SDKs get tokens from one.
+# reads what an agent tells, unmodified SDKs get tokens from one, and examples/aks-openai reaches Azure OpenAI with them.
 python:
     cargo build --locked -p keyferry -p keyferry-emulator
     python3 -m venv target/python
@@ -22,6 +22,7 @@ python:
     target/python/bin/python tests/python/sign_in_with_the_official_sdk.py target/debug/keyferry-emulator
     target/python/bin/python tests/python/scrape_with_the_official_parser.py target/debug/keyferry-emulator target/debug/keyferry
     target/python/bin/python tests/python/get_tokens_with_the_official_sdk.py target/debug/keyferry-emulator target/debug/keyferry
+    target/python/bin/python tests/python/describe_with_the_official_sdk.py target/debug/keyferry-emulator target/debug/keyferry
 
 # The official SDK for Node.js gets tokens from an agent (Node.js 20 with npm).
 node:

@@ -16,6 +16,7 @@ mod connections;
 mod docs;
 mod door;
 mod env;
+mod examples;
 mod exec;
 mod failures;
 mod files;

@@ -1,0 +1,4 @@
+//! The examples run as they stand: their manifests' own words against the emulator.
+
+mod aks_openai;
+mod yaml;
