@@ -10,6 +10,7 @@ mod resolve;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::future::pending;
 use std::os::unix::ffi::OsStrExt as _;
 use std::pin::Pin;
 use std::process::Command;
@@ -20,12 +21,12 @@ use rustix::process::Signal;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::{Ended, start};
+use super::{Ended, start, tokens};
 use crate::cli::{Exec, Global};
 use crate::config::Config;
 use crate::config::exec::OnRotation;
 use crate::exit::Exit;
-use crate::process::{self, Cores, Heard, Relay, become_it};
+use crate::process::{self, Cores, End, Heard, Relay, become_it};
 use crate::render::LONGEST_VARIABLE;
 use crate::secret::SecretValue;
 use beside::Beside;
@@ -57,6 +58,8 @@ const OWN: &str = "KEYFERRY_";
 pub(super) struct Wanted<'a> {
     options: &'a Exec,
     cores: &'a Cores,
+    /// The variables by which it finds the endpoint for tokens.
+    tokens: Vec<(&'static str, SecretValue)>,
 }
 
 /// What there is to be given: nothing yet, the newest, or why there is none.
@@ -74,38 +77,33 @@ pub(super) async fn exec(
 ) -> Result<(), Ended> {
     let mut relay = Relay::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
     let config = config(global, options, environment)?;
-    let (tell, mut newest) = watch::channel(None);
-    let mut giving: Pin<Box<dyn Future<Output = ()> + '_>> = match &options.from {
-        Some(socket) => Box::pin(Beside::new(&socket.0, &options.only).give(config.startup_timeout, tell)),
-        None => Box::pin(Own::new(&config, environment)?.give(tell)),
+    let (tell, newest) = watch::channel(None);
+    let (_stop, stopped) = watch::channel(());
+    let mut wanted = Wanted { options, cores, tokens: Vec::new() };
+    let (giving, mut brokered): (Giving<'_>, Giving<'_>) = if let Some(socket) = &options.from {
+        let beside = Beside::new(&socket.0, &options.only);
+        (Box::pin(beside.give(config.startup_timeout, tell)), Box::pin(pending()))
+    } else {
+        let brokering = tokens::open(&config).await?;
+        let (own, source, metrics) = Own::new(&config, environment)?;
+        let brokered: Giving<'_> = match brokering {
+            Some(brokering) => {
+                wanted.tokens.extend(brokering.variables());
+                Box::pin(async move { brokering.serve(&source, metrics, stopped).await })
+            }
+            None => Box::pin(pending()),
+        };
+        (Box::pin(own.give(tell)), brokered)
     };
-    let given = tokio::select! {
-        given = first(&mut newest, &mut giving) => given?,
-        signal = ending(&mut relay) => return Err(stopped_by(signal)),
-    };
-    let wanted = Wanted { options, cores };
-    let command = wanted.command(&given)?;
-    if options.once {
-        // What has come until now would be lost with this program.
-        if let Ok(signal) = timeout(Duration::ZERO, ending(&mut relay)).await {
-            return Err(stopped_by(signal));
-        }
-        return Err(wanted.not_started(&become_it(&mut { command }, cores)));
-    }
-    let keeper = Keeper::start(command, &wanted)?;
-    let end = match options.on_change.unwrap_or(config.exec.on_change) {
-        OnRotation::None => {
-            // Nothing more is asked for: what it has it keeps, and nobody else does.
-            drop((given, newest, giving));
-            keeper.wait(&mut relay).await
-        }
-        on_change => tokio::select! {
-            () = &mut giving => return Err(Ended::new(Exit::Bug, "nothing more is heard of changes")),
-            end = keeper.follow(&mut relay, (given, newest), (on_change, config.exec.grace)) => end?,
-        },
+    let end = tokio::select! {
+        end = wanted.start(&mut relay, (newest, giving), &config) => end?,
+        () = &mut brokered => return Err(Ended::new(Exit::Bug, "the endpoint for tokens has ended")),
     };
     Err(Ended { exit: Exit::Child(end.code()), lines: Vec::new() })
 }
+
+/// What goes on beside the command.
+type Giving<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// What is given first.
 async fn first(newest: &mut watch::Receiver<Told>, giving: impl Future<Output = ()>) -> Result<Arc<Given>, Ended> {
@@ -139,6 +137,10 @@ fn config(global: &Global, options: &Exec, environment: &BTreeMap<String, String
     let written = start::written(global, environment)?;
     let bounded = written.is_some();
     let config = start::meant(&written.unwrap_or_else(start::nothing), global, environment)?;
+    if options.once && options.from.is_none() && config.serve.tokens.is_some() {
+        let line = "with --once nothing stays that could give the tokens of 'serve.tokens': leave one of them out";
+        return Err(Ended::new(Exit::Config, line));
+    }
     let only: BTreeSet<String> = options.only.iter().cloned().collect();
     // Its own variables are none of the command's.
     let environment = environment.iter().filter(|(name, _)| !name.starts_with(OWN));
@@ -151,6 +153,39 @@ fn config(global: &Global, options: &Exec, environment: &BTreeMap<String, String
 }
 
 impl Wanted<'_> {
+    /// Starts the command when its variables are given, and keeps it until it ends.
+    async fn start(
+        &self,
+        relay: &mut Relay,
+        (mut newest, mut giving): (watch::Receiver<Told>, Giving<'_>),
+        config: &Config,
+    ) -> Result<End, Ended> {
+        let given = tokio::select! {
+            given = first(&mut newest, &mut giving) => given?,
+            signal = ending(relay) => return Err(stopped_by(signal)),
+        };
+        let command = self.command(&given)?;
+        if self.options.once {
+            // What has come until now would be lost with this program.
+            if let Ok(signal) = timeout(Duration::ZERO, ending(relay)).await {
+                return Err(stopped_by(signal));
+            }
+            return Err(self.not_started(&become_it(&mut { command }, self.cores)));
+        }
+        let keeper = Keeper::start(command, self)?;
+        match self.options.on_change.unwrap_or(config.exec.on_change) {
+            OnRotation::None => {
+                // Nothing more is asked for: what it has it keeps, and nobody else does.
+                drop((given, newest, giving));
+                Ok(keeper.wait(relay).await)
+            }
+            on_change => tokio::select! {
+                () = &mut giving => Err(Ended::new(Exit::Bug, "nothing more is heard of changes")),
+                end = keeper.follow(relay, (given, newest), (on_change, config.exec.grace)) => end,
+            },
+        }
+    }
+
     /// The command with its variables.
     fn command(&self, given: &Given) -> Result<Command, Ended> {
         let unusable = |reason: String| Ended::new(Exit::Content, reason);
@@ -166,7 +201,8 @@ impl Wanted<'_> {
         for name in identity.chain(given.unset.iter().map(String::as_str)) {
             command.env_remove(name);
         }
-        for (name, value) in &given.set {
+        let tokens = self.tokens.iter().map(|(name, value)| (*name, value));
+        for (name, value) in tokens.chain(given.set.iter().map(|(name, value)| (name.as_str(), value))) {
             let bytes = SecretValue::expose(value);
             if bytes.contains(&0) {
                 return Err(unusable(format!(

@@ -11,12 +11,14 @@ use crate::clock;
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::reference::Scope;
+use crate::secret::SecretValue;
 use crate::serve::{Door, Listener, Tokens};
 
 /// A port that is open, and what the configuration says of it.
 pub(super) struct Brokering<'a> {
     listener: Listener,
     door: Door,
+    address: String,
     config: &'a Config,
     scopes: &'a [Scope],
 }
@@ -30,10 +32,19 @@ pub(super) async fn open(config: &Config) -> Result<Option<Brokering<'_>>, Ended
     let scopes = &tokens.scopes;
     let named: Vec<&str> = scopes.iter().map(Scope::as_str).collect();
     tracing::info!(address, "tokens are given at http://{address}: {whom}, for {}", named.join(", "));
-    Ok(Some(Brokering { listener, door, config, scopes }))
+    Ok(Some(Brokering { listener, door, address, config, scopes }))
 }
 
 impl Brokering<'_> {
+    /// By what an Azure SDK finds it: App Service's own variables.
+    pub(super) fn variables(&self) -> [(&'static str, SecretValue); 2] {
+        let endpoint = format!("http://{}/msi/token", self.address);
+        [
+            ("IDENTITY_ENDPOINT", SecretValue::new(endpoint.into_bytes())),
+            ("IDENTITY_HEADER", self.door.identity_header()),
+        ]
+    }
+
     /// Answers until nobody holds the other end of `stopped`.
     pub(super) async fn serve(self, source: &Arc<Sources>, metrics: Metrics, stopped: watch::Receiver<()>) {
         let (mint, scopes, identities) = (Arc::clone(source), self.scopes.to_vec(), self.config.identities.clone());

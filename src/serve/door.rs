@@ -50,6 +50,15 @@ impl Door {
         Self { name, lock: Lock::IdentityHeader(token) }
     }
 
+    /// What an Azure SDK may send in its header: the token, or anything, where the kernel says who calls (an SDK sends none
+    /// that is empty).
+    pub fn identity_header(&self) -> SecretValue {
+        match &self.lock {
+            Lock::IdentityHeader(token) => SecretValue::new(token.expose().to_vec()),
+            Lock::Uids { .. } | Lock::Bearer(_) => SecretValue::new(b"keyferry".to_vec()),
+        }
+    }
+
     /// Whether it is not the kernel that says who may come in.
     pub(super) fn wants_token(&self) -> bool {
         matches!(self.lock, Lock::Bearer(_) | Lock::IdentityHeader(_))

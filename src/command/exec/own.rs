@@ -15,6 +15,7 @@ use crate::command::sources::Sources;
 use crate::command::start::{self, Started};
 use crate::config::Config;
 use crate::exit::Exit;
+use crate::metrics::Metrics;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
@@ -26,12 +27,16 @@ pub(super) struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    pub(super) fn new(config: &'a Config, environment: &BTreeMap<String, String>) -> Result<Self, Ended> {
+    /// With it comes what makes its tokens, and what counts.
+    pub(super) fn new(
+        config: &'a Config,
+        environment: &BTreeMap<String, String>,
+    ) -> Result<(Self, Arc<Sources>, Metrics), Ended> {
         start::tell_identities(config);
         let latest = Latest::default();
         let newest = latest.follow();
-        let Started { agent, .. } = start::agent(config, environment, Some(Box::new(latest)))?;
-        Ok(Self { config, agent, newest })
+        let Started { agent, source, metrics } = start::agent(config, environment, Some(Box::new(latest)))?;
+        Ok((Self { config, agent, newest }, source, metrics))
     }
 
     /// Tells the first variables once every secret is there, or why they will not be; then whatever is new.

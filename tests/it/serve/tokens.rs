@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::{Endpoint, Reply};
 use crate::admin;
-use crate::harness::{Running, SOON, World, at_once, eventually, root_or_skip};
+use crate::harness::{Running, SOON, World, at_once, end, eventually, root_or_skip};
 
 const COGNITIVE: &str = "https://cognitiveservices.azure.com";
 const OTHER: &str = "https://ai.azure.com";
@@ -359,4 +359,27 @@ fn init_gives_none() {
     let ended = world.init(&config(&world, ""), &[]);
     ended.expect(0, &["the configuration publishes nothing: there are no 'secrets'"]);
     assert!(!ended.stderr.contains("tokens are given") && !ended.stderr.contains("identity 'default'"), "{ended:#?}");
+}
+
+/// What an SDK does that finds a managed identity by App Service's variables.
+const ASKS: &str = "import json, os, urllib.request as u; \
+    r = u.Request(os.environ['IDENTITY_ENDPOINT'] + '?api-version=2019-08-01&resource=https://cognitiveservices.azure.com', \
+    headers={'X-IDENTITY-HEADER': os.environ['IDENTITY_HEADER']}); \
+    print(json.load(u.urlopen(r))['token_type'], 'AZURE_CLIENT_ID' in os.environ)";
+
+#[test]
+fn a_command_finds_them_by_its_variables() {
+    let world = world();
+    let file = world.root.path().join("identity-header");
+    for more in [String::new(), format!(", tokenFile: {}", file.display())] {
+        let mut command =
+            world.keyferry(&config(&world, &more), &["exec", "--strip-identity", "--", "python3", "-c", ASKS]);
+        let ended = end(command.env("PATH", "/usr/bin:/bin"));
+        ended.expect(0, &[]);
+        assert_eq!(String::from_utf8_lossy(&ended.stdout), "Bearer False\n", "{}", ended.stderr);
+    }
+    let mut once = world.keyferry(&config(&world, ""), &["exec", "--once", "--", "/bin/echo", "started"]);
+    let ended = end(&mut once);
+    ended.expect(78, &["--once", "serve.tokens"]);
+    assert!(ended.stdout.is_empty());
 }
