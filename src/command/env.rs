@@ -55,7 +55,7 @@ pub(super) async fn env(
     config.secrets.retain(|name, _| used.contains(name));
     let view = once::look(&config, environment).await?;
     let Some(snapshot) = view.snapshot.as_ref().filter(|_| view.is_fresh()) else {
-        return Err(init::why(&view, &config));
+        return Err(init::why(&view, &config, once::TO_LEARN));
     };
     let written = config.env.values(&snapshot.secrets).and_then(|values| syntax.write(&values));
     let written = written.map_err(|failure| Ended::new(Exit::Content, failure.to_string()))?;

@@ -15,11 +15,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::pin::Pin;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::sync::watch;
-use tokio::time::timeout;
 
 use super::{Ended, start, tokens};
 use crate::cli::{Exec, Global};
@@ -75,7 +73,7 @@ pub(super) async fn exec(
     environment: &BTreeMap<String, String>,
     cores: &Cores,
 ) -> Result<(), Ended> {
-    let mut relay = Relay::register().map_err(|error| Ended::new(Exit::Bug, format!("no signals: {error}")))?;
+    let mut relay = Relay::register().map_err(|error| no_signals(&error))?;
     let config = config(global, options, environment)?;
     let (tell, newest) = watch::channel(None);
     let (_stop, stopped) = watch::channel(());
@@ -126,6 +124,10 @@ async fn ending(relay: &mut Relay) -> Signal {
     }
 }
 
+fn no_signals(error: &std::io::Error) -> Ended {
+    Ended::new(Exit::Bug, format!("no signals: {error}"))
+}
+
 /// As the command would have ended that has not begun.
 fn stopped_by(signal: Signal) -> Ended {
     let code = u8::try_from(signal.as_raw()).unwrap_or_default().saturating_add(128);
@@ -167,7 +169,7 @@ impl Wanted<'_> {
         let command = self.command(&given)?;
         if self.options.once {
             // What has come until now would be lost with this program.
-            if let Ok(signal) = timeout(Duration::ZERO, ending(relay)).await {
+            if let Some(signal) = relay.last(keep::ends).await.map_err(|error| no_signals(&error))? {
                 return Err(stopped_by(signal));
             }
             return Err(self.not_started(&become_it(&mut { command }, self.cores)));

@@ -18,7 +18,7 @@ pub(super) async fn get(
     let view = once::look(&config, environment).await?;
     let mut secrets = view.snapshot.iter().flat_map(|snapshot| snapshot.secrets.values());
     let Some(value) = secrets.find_map(|secret| secret.part(Part::Value).or_else(|| secret.part(Part::Bundle))) else {
-        return Err(init::why(&view, &config));
+        return Err(init::why(&view, &config, once::TO_LEARN));
     };
     let newline: &[u8] = if process::stdout_is_terminal() { b"\n" } else { b"" };
     stdout::write(&[value.expose(), newline])

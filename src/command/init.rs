@@ -18,6 +18,9 @@ use crate::plan::plan;
 use crate::process::{Signal, Signals};
 use crate::status::View;
 
+/// Where the deadline was too near.
+const TO_LEARN: &str = "give it more time (--timeout, startup.timeout) to learn which";
+
 pub(super) async fn init(
     global: &Global,
     timeout: Option<Duration>,
@@ -38,7 +41,7 @@ pub(super) async fn init(
     let mut running = pin!(agent.run(events));
     let stopped = async { while signals.next().await != Signal::Stop {} };
     tokio::select! {
-        () = &mut running => return Err(why(&view.borrow(), &config)),
+        () = &mut running => return Err(why(&view.borrow(), &config, TO_LEARN)),
         () = stopped => tracing::warn!("stopped by a signal before everything was fetched"),
         _ = within(timeout, followed.wait_for(|view| view.is_fresh() || cannot_mend(view))) => {}
     }
@@ -49,7 +52,7 @@ pub(super) async fn init(
     tell.send(Event::Stop).await.ok();
     running.await;
     // What still settled when the deadline came is published now.
-    if view.borrow().is_fresh() { Ok(()) } else { Err(why(&view.borrow(), &config)) }
+    if view.borrow().is_fresh() { Ok(()) } else { Err(why(&view.borrow(), &config, TO_LEARN)) }
 }
 
 /// Whether everything has been heard of, and waiting for what is lacking would be in vain.
@@ -60,8 +63,8 @@ pub(super) fn cannot_mend(view: &View) -> bool {
     view.is_published() && (unrendered || unfetched.flatten().any(|failure| !failure.kind.may_mend()))
 }
 
-/// What is lacking, a line each, and what to do about it.
-pub(super) fn why(view: &View, config: &Config) -> Ended {
+/// What is lacking, a line each, and what to do about it; `to_learn` is what to do where there was no answer.
+pub(super) fn why(view: &View, config: &Config, to_learn: &str) -> Ended {
     let plan = plan(config);
     let mut exits = Vec::new();
     let mut lines = Vec::new();
@@ -69,8 +72,8 @@ pub(super) fn why(view: &View, config: &Config) -> Ended {
         let (Some(failure), Some(wanted)) = (&status.failure, plan.names.get(name)) else {
             exits.push(Exit::Unavailable);
             lines.push(format!(
-                "secret {name} ({}): there was no answer yet when it had to end: signing in, or its host, hangs; give \
-                 it more time (--timeout, startup.timeout) to learn which",
+                "secret {name} ({}): there was no answer yet when it had to end: signing in, or its host, hangs; \
+                 {to_learn}",
                 status.reference
             ));
             continue;

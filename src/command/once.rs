@@ -17,6 +17,9 @@ use crate::status::View;
 /// A person waits, or a script: an outage is waited out no longer than this.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Where that was not enough.
+pub(super) const TO_LEARN: &str = "keyferry check tells which";
+
 /// What is known once that is decided. `config` publishes nothing.
 pub(super) async fn look(config: &Config, environment: &BTreeMap<String, String>) -> Result<View, Ended> {
     let Started { agent, .. } = start::agent(config, environment, None)?;
@@ -24,7 +27,7 @@ pub(super) async fn look(config: &Config, environment: &BTreeMap<String, String>
     let (tell, events) = mpsc::channel(1);
     let mut running = pin!(agent.run(events));
     tokio::select! {
-        () = &mut running => return Err(init::why(&view.borrow(), config)),
+        () = &mut running => return Err(init::why(&view.borrow(), config, TO_LEARN)),
         _ = within(PATIENCE, followed.wait_for(is_decided)) => {}
     }
     tell.send(Event::Stop).await.ok();

@@ -1,77 +1,19 @@
 //! A process that is started in this one's place: it gets the signals that this one gets, its end is this one's, and what
 //! others leave behind is taken away (a container's first process inherits every orphan).
-#![expect(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    reason = "the kernel tells of terminals and signals by files"
-)]
 
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
-use std::task::Poll;
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
-use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, getpid, getsid, kill_process, kill_process_group, wait, waitpid,
+};
 
 use super::harden::Cores;
-
-/// What a process can be told by others, and what it is that ends, stops or wakes it. SIGKILL and SIGSTOP nobody can pass on.
-const PASSED_ON: [Signal; 10] = [
-    Signal::HUP,
-    Signal::INT,
-    Signal::QUIT,
-    Signal::TERM,
-    Signal::USR1,
-    Signal::USR2,
-    Signal::WINCH,
-    Signal::ALARM,
-    Signal::TSTP,
-    Signal::CONT,
-];
+use super::host::{is_at_terminal, is_first_process};
 
 /// What a terminal sends to everybody in its foreground.
-const OF_TERMINAL: [Signal; 5] = [Signal::INT, Signal::QUIT, Signal::TSTP, Signal::HUP, Signal::WINCH];
-
-/// The signals this process gets, for the one that it has started. Registered before that is, so that none is lost.
-#[derive(Debug)]
-pub struct Relay {
-    streams: Vec<(Signal, Stream)>,
-    children: Stream,
-}
-
-/// What has happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
-    /// A signal that is to be passed on.
-    Signal(Signal),
-    /// A child has ended, or stopped.
-    Child,
-}
-
-impl Relay {
-    /// Registers. Must be called inside the runtime.
-    pub fn register() -> io::Result<Self> {
-        let stream = |of: Signal| Ok((of, signal(SignalKind::from_raw(of.as_raw()))?));
-        let ignored = ignored();
-        let is_heard = |of: &Signal| ignored >> (of.as_raw() - 1) & 1 == 0;
-        let streams: io::Result<Vec<_>> = PASSED_ON.into_iter().filter(is_heard).map(stream).collect();
-        Ok(Self { streams: streams?, children: signal(SignalKind::child())? })
-    }
-
-    /// The next one.
-    pub async fn next(&mut self) -> Heard {
-        std::future::poll_fn(|context| {
-            for (of, stream) in &mut self.streams {
-                if stream.poll_recv(context).is_ready() {
-                    return Poll::Ready(Heard::Signal(*of));
-                }
-            }
-            self.children.poll_recv(context).map(|_| Heard::Child)
-        })
-        .await
-    }
-}
+const OF_TERMINAL: [Signal; 4] = [Signal::INT, Signal::QUIT, Signal::HUP, Signal::WINCH];
 
 /// A process that was started, until it has ended.
 #[derive(Debug)]
@@ -90,6 +32,12 @@ pub enum End {
 }
 
 impl End {
+    fn of(status: WaitStatus) -> Option<Self> {
+        let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
+        let signaled = status.terminating_signal().map(|signal| Self::Signaled(byte(signal)));
+        status.exit_status().map(|code| Self::Exited(byte(code))).or(signaled)
+    }
+
     /// What a shell would make of it: the code, or 128 and the signal.
     pub fn code(self) -> u8 {
         match self {
@@ -108,14 +56,16 @@ impl Child {
             command.process_group(0);
         }
         let started = cores.given(|| command.spawn())?;
-        // Nobody waits for it by this handle: its end is taken with everybody else's.
+        // Nobody waits for it by this handle: its end is taken below.
         let pid = i32::try_from(started.id()).ok().and_then(Pid::from_raw);
         Ok(Self { pid: pid.ok_or(io::ErrorKind::InvalidData)?, has_group })
     }
 
     /// Passes a signal on, unless the kernel has given it to both. One that has ended already hears of nothing.
     pub fn pass(&self, signal: Signal) {
-        if self.has_group || !OF_TERMINAL.contains(&signal) {
+        // A terminal that goes away tells the first process of its session alone, and leaves the rest to that.
+        let hangs_up = || signal == Signal::HUP && getsid(None) == Ok(getpid());
+        if self.has_group || !OF_TERMINAL.contains(&signal) || hangs_up() {
             self.signal(signal);
         }
     }
@@ -132,15 +82,17 @@ impl Child {
         }
     }
 
-    /// Takes away everything that has ended, and tells whether it is among that.
+    /// How it ended, if it has. A container's first process takes away everything else that has ended as well; no other one
+    /// inherits anything, and what it starts besides (the Azure CLI) is waited for where it was started.
     pub fn reap(&self) -> Option<End> {
+        if !is_first_process() {
+            return waitpid(Some(self.pid), WaitOptions::NOHANG).ok().flatten().and_then(|(_, status)| End::of(status));
+        }
         let mut end = None;
         // Until there are none, or none that has ended.
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == self.pid {
-                let byte = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
-                let signaled = status.terminating_signal().map(|signal| End::Signaled(byte(signal)));
-                end = status.exit_status().map(|code| End::Exited(byte(code))).or(signaled);
+                end = End::of(status);
             }
         }
         end
@@ -150,16 +102,4 @@ impl Child {
 /// Puts the program in this process's place; returns only if that cannot be done.
 pub fn become_it(command: &mut Command, cores: &Cores) -> io::Error {
     cores.given(|| command.exec())
-}
-
-fn is_at_terminal() -> bool {
-    std::fs::File::open("/dev/tty").is_ok()
-}
-
-/// The signals that whoever started this process wants ignored (`nohup`), as a set of bits (proc(5)); what it starts ignores
-/// them as well, unless somebody listens to them here.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let set = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).unwrap_or_default()
 }

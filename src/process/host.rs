@@ -1,5 +1,9 @@
 //! Small facts about where the process runs.
-#![expect(clippy::disallowed_methods, reason = "this is where the kernel is asked about the machine")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is where the kernel is asked about the machine"
+)]
 
 use std::path::Path;
 
@@ -32,6 +36,11 @@ pub fn allow_descriptors() {
 /// Whether standard output is a terminal.
 pub fn stdout_is_terminal() -> bool {
     rustix::termios::isatty(rustix::stdio::stdout())
+}
+
+/// Whether this process's session has a terminal.
+pub(super) fn is_at_terminal() -> bool {
+    std::fs::File::open("/dev/tty").is_ok()
 }
 
 /// Whether this is PID 1: a container's main process, whose standard output becomes the container's log.

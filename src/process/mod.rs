@@ -7,12 +7,14 @@ mod hook;
 mod host;
 mod others;
 mod panic;
+mod relay;
 mod signals;
 
-pub use child::{Child, End, Heard, Relay, become_it};
+pub use child::{Child, End, become_it};
 pub use environment::{environment, variables};
 pub use harden::{Cores, harden};
 pub use hook::{SignalHook, of};
 pub use host::{allow_descriptors, is_first_process, may_be_swapped, node_name, salt, stdout_is_terminal, uid};
 pub use panic::exit_on_panic;
+pub use relay::{Heard, Relay};
 pub use signals::{Signal, Signals};

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process, waitid};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
@@ -141,8 +142,13 @@ impl Drop for Running {
             return;
         }
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // Where somebody else has reaped it, whoever has its number now is another, and leads another group.
+        let is_its_own = |group: &Pid| {
+            let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(*group), look).is_ok() || test_kill_process(*group) == Err(Errno::SRCH)
+        };
         // It cannot refuse, so that waiting for it takes no time.
-        if group.is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
+        if group.filter(is_its_own).is_some_and(|group| kill_process_group(group, Signal::KILL).is_ok()) {
             drop(self.child.wait());
         }
     }

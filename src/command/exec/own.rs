@@ -19,6 +19,9 @@ use crate::metrics::Metrics;
 use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
+/// Where the deadline was too near.
+const TO_LEARN: &str = "give it more time (startup.timeout) to learn which";
+
 /// An agent that publishes to nobody else.
 pub(super) struct Own<'a> {
     config: &'a Config,
@@ -49,7 +52,7 @@ impl<'a> Own<'a> {
             let fetched = followed.wait_for(|view| view.is_fresh() || init::cannot_mend(view));
             timeout(config.startup_timeout, fetched).await.ok();
             if !view.borrow().is_fresh() {
-                return told(&tell, Err(init::why(&view.borrow(), config)));
+                return told(&tell, Err(init::why(&view.borrow(), config, TO_LEARN)));
             }
             let kinds = kinds(config);
             loop {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use keyferry_emulator::{Fault, Misbehaviour, Service};
 
-use super::{HASTY, PATIENT, Variables, assert_published, init, world};
-use crate::harness::{World, at_once, eventually};
+use super::{HASTY, PATIENT, Variables, assert_published, command, init, world};
+use crate::harness::{Running, World, at_once, eventually};
 
 /// A token as IMDS gives it, for whoever pretends to be the Azure CLI.
 fn access_token(world: &World) -> String {
@@ -154,4 +154,24 @@ fn without_anybody_all_that_was_tried_is_told() {
     install_az(&world, "echo 'az login' >&2; exit 1");
     let ended = init(&world, "", &variables, HASTY);
     ended.expect(77, &["denied (az-not-logged-in)", "log in: az login"]);
+}
+
+#[test]
+fn beside_a_command_its_exit_code_is_still_known() {
+    let world = world();
+    let refused = r#"echo '{"accessToken": "hunter2", "expires_on": 4102444800}'; exit 1"#;
+    let once = world.root.path().join("once");
+    let good = format!("/bin/mkdir {} || {{ {refused}; }}; {}", once.display(), prints_a_token(&world));
+    let called = install_az(&world, &good);
+    let args =
+        ["exec", "--log-level", "debug", "--on-change", "restart", "--", "/bin/sh", "-c", "echo started >&2; read x"];
+    let mut exec = command(&world, "identity: {azureCli: {}}\nrefresh: {interval: 1s}", &Variables::new(), &args);
+    let stdin = std::process::Stdio::piped();
+    let running = Running::start(exec.env("A", "keyvault:demo/secrets/a").stdin(stdin));
+    running.wait_for("started", 1);
+    // The token is refused once, and `az` asked again: it says something, and fails.
+    world.emulator.fault(Fault::vault(Misbehaviour::SigningKeyUnresolved).with_bearer(true).times(1));
+    running.wait_for("az-failed", 1);
+    assert_eq!(fs::read_to_string(called).unwrap().lines().count(), 2);
+    drop(running);
 }

@@ -1,0 +1,77 @@
+//! Which variables are replaced, and what is refused.
+
+use keyferry_emulator::{DEFAULT_CLIENT, Fault, Misbehaviour, Permission, Refusal};
+
+use super::{exec, stdout, world};
+use crate::harness::end;
+
+#[test]
+fn references_become_values_and_the_rest_stays() {
+    let world = world();
+    for once in [&[][..], &["--once"]] {
+        let mut command = exec(
+            &world,
+            "secrets: {db: keyvault:demo/secrets/db, user: keyvault:demo/secrets/user}\n\
+             env: {URL: {template: \"{{ secrets.user }}:{{ secrets.db }}\"}}\n",
+            once,
+            "env",
+        );
+        command
+            .env("DB", "${{keyvault:demo/secrets/db}}")
+            .env("VAULT", "https://demo.vault.azure.net/")
+            .env("PLAIN", "a b");
+        let ended = end(&mut command);
+        ended.expect(0, &[]);
+        let text = stdout(&ended);
+        let variables: Vec<&str> = text.lines().collect();
+        for expected in ["DB=canary-db", "URL=app:canary-db", "VAULT=https://demo.vault.azure.net/", "PLAIN=a b"] {
+            assert!(variables.contains(&expected), "no {expected} in {text}");
+        }
+        assert!(variables.iter().any(|line| line.starts_with("AZURE_FEDERATED_TOKEN_FILE=")), "{text}");
+        assert!(!text.contains("KEYFERRY_"), "{text}");
+        assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn nothing_is_started_without_what_it_needs() {
+    let world = world();
+    let run = |name: &str, value: &str, config: &str| {
+        let mut command = exec(&world, config, &[], "echo started");
+        let ended = end(command.env(name, value));
+        assert!(ended.stdout.is_empty(), "{ended:?}");
+        ended
+    };
+    let short = "startup: {timeout: 1s}\n";
+    run("DB", "keyvault:demo/secrets/absent", short).expect(69, &["env.DB", "SecretNotFound"]);
+    world.emulator.deny(DEFAULT_CLIENT, "demo", Permission::Get, Some("user"), Refusal::ForbiddenByRbac);
+    run("DB", "keyvault:demo/secrets/user", short).expect(77, &["env.DB", "ForbiddenByRbac"]);
+    run("DB", "keyvault:demo", short).expect(78, &["the variable DB: "]);
+    run("DB", "keyvault:https://other.vault.localhost/secrets/x", short)
+        .expect(78, &["the variable DB: ", "none of 'vaults'"]);
+    run("T", "entra:https://x/.default", short).expect(78, &["the variable T: ", "exec.tokenScopes"]);
+    let both = "secrets: {db: keyvault:demo/secrets/db}\nenv: {DB: {secret: db}}\n";
+    run("DB", "keyvault:demo/secrets/db", both).expect(78, &["keep one"]);
+}
+
+#[test]
+fn only_what_is_wanted_and_no_identity() {
+    let world = world();
+    let mut command = exec(&world, "", &["--only", "A", "--strip-identity"], "env");
+    command.env("A", "keyvault:demo/secrets/user").env("B", "keyvault:nonsense").env("MSI_SECRET", "s");
+    let ended = end(&mut command);
+    ended.expect(0, &[]);
+    let text = stdout(&ended);
+    assert!(text.contains("A=app\n") && text.contains("B=keyvault:nonsense\n"), "{text}");
+    assert!(!text.contains("AZURE_") && !text.contains("MSI_"), "{text}");
+}
+
+#[test]
+fn a_host_that_hangs_is_told_with_what_gives_it_more_time() {
+    let world = world();
+    world.emulator.fault(Fault::vault(Misbehaviour::NeverAnswer));
+    let mut command = exec(&world, "startup: {timeout: 1s}\n", &[], "echo started");
+    let ended = end(command.env("DB", "keyvault:demo/secrets/db"));
+    ended.expect(69, &["env.DB", "give it more time (startup.timeout)"]);
+    assert!(!ended.stderr.contains("--timeout") && ended.stdout.is_empty(), "{ended:#?}");
+}
