@@ -159,7 +159,7 @@ fn without_anybody_all_that_was_tried_is_told() {
 #[test]
 fn beside_a_command_its_exit_code_is_still_known() {
     let world = world();
-    let refused = r#"echo '{"accessToken": "hunter2", "expires_on": 4102444800}'; exit 1"#;
+    let refused = r#"echo '{"accessToken": "hunter2", "expires_on": 4102444800}'; exec > /dev/null 2>&1; /bin/sleep 0.1; exit 1"#;
     let once = world.root.path().join("once");
     let good = format!("/bin/mkdir {} || {{ {refused}; }}; {}", once.display(), prints_a_token(&world));
     let called = install_az(&world, &good);
@@ -169,8 +169,8 @@ fn beside_a_command_its_exit_code_is_still_known() {
     let stdin = std::process::Stdio::piped();
     let running = Running::start(exec.env("A", "keyvault:demo/secrets/a").stdin(stdin));
     running.wait_for("started", 1);
-    // The token is refused once, and `az` asked again: it says something, and fails.
-    world.emulator.fault(Fault::vault(Misbehaviour::SigningKeyUnresolved).with_bearer(true).times(1));
+    // `az` is asked again: it says something, and fails when it has closed its output.
+    world.emulator.revoke_tokens();
     running.wait_for("az-failed", 1);
     assert_eq!(fs::read_to_string(called).unwrap().lines().count(), 2);
     drop(running);
