@@ -159,7 +159,8 @@ fn without_anybody_all_that_was_tried_is_told() {
 #[test]
 fn beside_a_command_its_exit_code_is_still_known() {
     let world = world();
-    let refused = r#"echo '{"accessToken": "hunter2", "expires_on": 4102444800}'; exec > /dev/null 2>&1; /bin/sleep 0.1; exit 1"#;
+    let refused =
+        r#"echo '{"accessToken": "hunter2", "expires_on": 4102444800}'; exec > /dev/null 2>&1; /bin/sleep 0.1; exit 1"#;
     let once = world.root.path().join("once");
     let good = format!("/bin/mkdir {} || {{ {refused}; }}; {}", once.display(), prints_a_token(&world));
     let called = install_az(&world, &good);
