@@ -52,7 +52,7 @@ fn as_the_first_process_it_passes_signals_on_and_leaves_no_zombie() {
 #[test]
 fn as_any_other_process_it_inherits_and_leaves_nothing() {
     let world = world();
-    let script = format!("{MANY}; echo $$; trap 'exit 5' TERM; while :; do sleep 0.05; done");
+    let script = format!("{MANY}; trap 'exit 5' TERM; echo $$; while :; do sleep 0.05; done");
     let mut command = exec(&world, "", &[], &script);
     let mut app = App::start(command.env("DB", "keyvault:demo/secrets/db"));
     let child = pid(app.next().unwrap().parse().unwrap());
