@@ -1,7 +1,7 @@
 # What CI runs, and what people run. Each line is plain cargo: without just, type it.
 
 # Everything that must be green.
-ci: fmt clippy test python monitoring
+ci: fmt clippy test python monitoring container
 
 fmt:
     cargo fmt --all --check
@@ -35,6 +35,10 @@ node:
 # The alert rules of deploy/monitoring, and when each fires, by Prometheus' promtool.
 monitoring:
     .ci/promtool
+
+# The image, built twice and run hardened beside the emulator, between containers of other users (root, Debian or podman).
+container:
+    .ci/container
 
 # Licences, advisories, sources and duplicates of what is linked (cargo install cargo-deny).
 deny:
