@@ -5,7 +5,7 @@ ARG RUST_IMAGE=docker.io/library/rust:1.95.0-slim-bookworm
 
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
 ARG TARGETARCH
-# musl's headers for the C of aws-lc, and a compiler; what is linked is the musl that Rust brings along.
+# A compiler for what runs here, one for the image, and musl's headers for the C of aws-lc: what is linked is Rust's own musl.
 # hadolint ignore=DL3008
 RUN case "$TARGETARCH" in \
         amd64) cpu=x86_64 compiler=gcc-x86-64-linux-gnu ;; \
@@ -15,7 +15,7 @@ RUN case "$TARGETARCH" in \
     if [ "$TARGETARCH" = "$(dpkg --print-architecture)" ]; then compiler=gcc; fi; \
     dpkg --add-architecture "$TARGETARCH" && \
     apt-get update && \
-    apt-get install -y --no-install-recommends "$compiler" libc6-dev "musl-dev:$TARGETARCH" && \
+    apt-get install -y --no-install-recommends gcc libc6-dev "$compiler" "musl-dev:$TARGETARCH" && \
     rm -rf /var/lib/apt/lists/* && \
     rustup target add "$cpu-unknown-linux-musl" && \
     echo "$cpu" >/cpu
@@ -33,7 +33,8 @@ RUN cpu=$(cat /cpu) && target=$cpu-unknown-linux-musl && \
     install -m 0111 "target/$target/release/keyferry" /plain/ && \
     cp -a /plain /install && \
     chmod 0555 /install/keyferry && \
-    find /plain /install -exec touch --no-dereference --date=@0 {} +
+    find /plain /install -exec touch --no-dereference --date=@0 {} + && \
+    rm -r target
 
 FROM scratch AS common
 LABEL org.opencontainers.image.title="keyferry" \
