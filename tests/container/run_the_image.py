@@ -59,7 +59,7 @@ def main(image: str, install: str, other: str, emulator: str) -> None:
         expected(f"contents of {name}", contents(name), wanted_contents(mode))
     size = int(podman("image", "inspect", "--format", "{{.Size}}", image))
     with ExitStack() as stack:
-        World(stack, image, other, emulator).run()
+        World(stack, image, install, other, emulator).run()
     print(f"the image is {size / 1e6:.2f} MB, runs hardened, and tells its callers apart")
 
 
@@ -116,29 +116,32 @@ def contents(image: str) -> list:
 
 
 class World:
-    """An emulator, two volumes as `emptyDir: {medium: Memory}` gives them, and containers that share them."""
+    """An emulator, volumes as `emptyDir: {medium: Memory}` gives them, and containers that share them."""
 
-    def __init__(self, stack: ExitStack, image: str, other: str, emulator: str):
-        self.stack, self.image, self.other = stack, image, other
+    def __init__(self, stack: ExitStack, image: str, install: str, other: str, emulator: str):
+        self.stack, self.install, self.other = stack, install, other
         directory = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
         os.chmod(directory, 0o755)
         self.environment = self.start_emulator(emulator, directory)
         self.address = f"127.0.0.1:{free_port()}"
-        self.secrets, self.api = self.volume("secrets"), self.volume("api")
-        self.agent = [
-            "--volume", f"{self.secrets}:/run/keyferry", "--volume", f"{self.api}:/run/keyferry-api",
-            "--volume", f"{directory}:{directory}:ro", "--group-add", str(GROUP), "--memory", str(MEMORY),
-            "--memory-swap", str(MEMORY), "--pids-limit", "16", "--env", "KEYFERRY_ALLOW_CUSTOM_CLOUD=1",
+        self.secrets, self.api, self.programs = self.volume("secrets"), self.volume("api"), self.volume("programs")
+        self.identity = [
+            "--volume", f"{directory}:{directory}:ro", "--env", "KEYFERRY_ALLOW_CUSTOM_CLOUD=1",
             "--env", f"KEYFERRY_CONFIG_YAML={self.configuration()}",
             *(f"--env={name}={value}" for name, value in self.environment.items() if name.startswith("AZURE_")),
+        ]  # fmt: skip
+        self.agent = [
+            *self.identity, "--volume", f"{self.secrets}:/run/keyferry", "--volume", f"{self.api}:/run/keyferry-api",
+            "--group-add", str(GROUP), "--memory", str(MEMORY), "--memory-swap", str(MEMORY), "--pids-limit", "16",
             image, "--log-level=warn",
         ]  # fmt: skip
 
     def run(self) -> None:
         reader = self.start(
             "reader", "--user", f"{READER}:{GROUP}", "--volume", f"{self.secrets}:/run/keyferry:ro",
-            # The agent's socket does not outlive the last container that mounts its volume.
-            "--volume", f"{self.api}:/run/keyferry-api:ro", self.other, "sh", "-c", READ,
+            # What is on a volume does not outlive the last container that mounts it.
+            "--volume", f"{self.api}:/run/keyferry-api:ro", "--volume", f"{self.programs}:/programs:ro",
+            self.other, "sh", "-c", READ,
         )  # fmt: skip
         podman("run", "--rm", *HARDENED, *self.agent, "init")
         expected("what init published", next_line(reader), "value-0")
@@ -153,6 +156,7 @@ class World:
             expected("what the reader sees after a rotation", next_line(reader), f"value-{turn}")
         self.ask_as_each_user()
         self.look_at_the_process()
+        self.start_a_command_in_another_image()
         podman("stop", "--time", "20", self.name("agent"))
         expected("how the agent ends", agent.wait(), 0)
 
@@ -165,6 +169,18 @@ class World:
             status, body = self.ask(STRANGER, where, "left")
             expected(f"what uid {STRANGER} gets at {where}", status, 403)
             expected(f"whom {where} refuses", json.loads(body)["error"]["uid"], STRANGER)
+
+    def start_a_command_in_another_image(self) -> None:
+        podman(
+            "run", "--rm", *HARDENED, "--volume", f"{self.programs}:/programs",
+            self.install, "--log-level=warn", "install", "/programs",
+        )  # fmt: skip
+        found = podman(
+            "run", "--rm", *HARDENED, *self.identity, "--user", f"{READER}:{GROUP}",
+            "--volume", f"{self.programs}:/programs:ro", "--env", "RIGHT=keyvault:demo/secrets/right",
+            self.other, "/programs/keyferry", "exec", "--", "sh", "-c", "echo $RIGHT",
+        )  # fmt: skip
+        expected("what a command in another image gets", found, f"value-{ROTATIONS}\n")
 
     def look_at_the_process(self) -> None:
         process = podman("inspect", "--format", "{{.State.Pid}}", self.name("agent")).strip()
