@@ -1,4 +1,5 @@
 //! The examples run as they stand: their manifests' own words against the emulator.
 
 mod aks_openai;
+mod azureml_byoc;
 mod yaml;
