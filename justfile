@@ -62,6 +62,10 @@ sidecar: static
     cargo bench --bench rotation
     cargo bench --bench idle
 
+# What exec costs beside a command that is started directly, and what stays resident.
+exec: static
+    cargo bench --bench exec
+
 # Cached reads beside a bare hyper server, and a minute of load while secrets rotate (apt-get install wrk).
 serve: static
     cargo bench --bench serve

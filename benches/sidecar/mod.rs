@@ -1,5 +1,6 @@
 //! A running `keyferry run` beside the embedded emulator, as a pod would run it, for benchmarks of what happens after the start.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,13 @@ const STATIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/x86_64-unknown
 pub(crate) struct Sidecar {
     pub(crate) emulator: Emulator,
     pub(crate) child: Child,
+    pub(crate) pod: Pod,
+}
+
+/// What everything that runs in it shares.
+pub(crate) struct Pod {
+    /// The variables by which keyferry signs in, and its configuration.
+    environment: BTreeMap<&'static str, String>,
     root: TempDir,
 }
 
@@ -35,21 +43,17 @@ impl Sidecar {
             emulator.put_secret("demo", &format!("s{number}"), &"x".repeat(200));
             writeln!(config, "  s{number}: keyvault:demo/secrets/s{number}").unwrap();
         }
-        let child = Command::new(binary())
-            .args(["run", "--log-level", "warn"])
-            .env_clear()
-            .envs([
-                ("AZURE_CLIENT_ID", DEFAULT_CLIENT),
-                ("AZURE_TENANT_ID", DEFAULT_TENANT),
-                ("AZURE_AUTHORITY_HOST", &emulator.authority()),
-                ("KEYFERRY_ALLOW_CUSTOM_CLOUD", "1"),
-                ("KEYFERRY_CONFIG_YAML", &config),
-            ])
-            .env("AZURE_FEDERATED_TOKEN_FILE", root.path().join("token"))
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        let sidecar = Self { emulator, child, root };
+        let environment = BTreeMap::from([
+            ("AZURE_CLIENT_ID", DEFAULT_CLIENT.to_owned()),
+            ("AZURE_TENANT_ID", DEFAULT_TENANT.to_owned()),
+            ("AZURE_AUTHORITY_HOST", emulator.authority()),
+            ("AZURE_FEDERATED_TOKEN_FILE", root.path().join("token").display().to_string()),
+            ("KEYFERRY_ALLOW_CUSTOM_CLOUD", "1".to_owned()),
+            ("KEYFERRY_CONFIG_YAML", config),
+        ]);
+        let pod = Pod { environment, root };
+        let child = pod.keyferry("run").spawn().unwrap();
+        let sidecar = Self { emulator, child, pod };
         let begun = Instant::now();
         while (0..secrets).any(|number| !sidecar.out().join(format!("s{number}")).exists()) {
             assert!(begun.elapsed() < Duration::from_mins(1), "it never published");
@@ -59,7 +63,15 @@ impl Sidecar {
     }
 
     pub(crate) fn out(&self) -> PathBuf {
-        self.root.path().join("out")
+        self.pod.root.path().join("out")
+    }
+}
+
+impl Pod {
+    pub(crate) fn keyferry(&self, command: &str) -> Command {
+        let mut keyferry = Command::new(binary());
+        keyferry.args([command, "--log-level", "warn"]).env_clear().envs(&self.environment).stdin(Stdio::null());
+        keyferry
     }
 }
 
