@@ -225,6 +225,6 @@ impl Wanted<'_> {
     fn not_started(&self, error: &std::io::Error) -> Ended {
         let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
         let command = self.options.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-        Ended { exit: Exit::Child(code), lines: vec![format!("{command} cannot be started: {error}")] }
+        Ended { exit: Exit::Child(code), lines: vec![format!("'{command}' cannot be started: {error}")] }
     }
 }

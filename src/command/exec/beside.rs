@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::pin::pin;
 use std::time::Duration;
 
 use hyper::Method;
 use serde::Deserialize;
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::given::Given;
 use super::{Ended, Told, told};
@@ -51,32 +50,39 @@ impl Beside {
 
     /// Tells the first variables that there are, or why there are none after this time; then whatever is new.
     pub(super) async fn give(mut self, patience: Duration, tell: watch::Sender<Told>) {
-        let mut deadline = pin!(sleep(patience));
+        let mut said = self.ended(Exit::Unavailable, "has not answered until the deadline: look into keyferry's log");
+        match timeout(patience, self.first(&mut said)).await {
+            Ok(Ok(given)) => told(&tell, Ok(given)),
+            Ok(Err(ended)) => return told(&tell, Err(ended)),
+            Err(_) => return told(&tell, Err(said)),
+        }
         let [mut again, longest] = AGAIN;
-        let mut said = None;
-        let first = loop {
-            match self.look().await {
-                Ok(given) => break given,
-                Err(Refused::Never(ended)) => return told(&tell, Err(ended)),
-                Err(Refused::NotYet(ended)) => {
-                    complain(&ended, &mut said);
-                    tokio::select! {
-                        () = &mut deadline => return told(&tell, Err(ended)),
-                        () = sleep(again) => again = longest.min(again.saturating_mul(2)),
-                    }
-                }
-            }
-        };
-        told(&tell, Ok(first));
         loop {
             match self.follow(&tell).await {
-                Ok(()) => (again, said) = (AGAIN[0], None),
+                Ok(()) => {
+                    again = AGAIN[0];
+                    said.lines.clear();
+                }
                 Err(Refused::NotYet(ended) | Refused::Never(ended)) => {
-                    complain(&ended, &mut said);
+                    complain(ended, &mut said);
                     again = longest.min(again.saturating_mul(2));
                 }
             }
             sleep(again).await;
+        }
+    }
+
+    /// Waits for variables; meanwhile `said` is why there are none yet.
+    async fn first(&mut self, said: &mut Ended) -> Result<Given, Ended> {
+        let [mut again, longest] = AGAIN;
+        loop {
+            match self.look().await {
+                Ok(given) => return Ok(given),
+                Err(Refused::Never(ended)) => return Err(ended),
+                Err(Refused::NotYet(ended)) => complain(ended, said),
+            }
+            sleep(again).await;
+            again = longest.min(again.saturating_mul(2));
         }
     }
 
@@ -116,7 +122,8 @@ impl Beside {
 
     async fn ask(&mut self, target: &str) -> Result<SecretValue, Refused> {
         let reply = local::ask(&self.socket, self.believed, Method::GET, target).await?;
-        if let Err(ended) = answer(&reply) {
+        if let Err(Ended { exit, lines }) = answer(&reply) {
+            let ended = self.ended(exit, &format!("says: {}", lines.join("; ")));
             return Err(if [429, 503].contains(&reply.status) {
                 Refused::NotYet(ended)
             } else {
@@ -137,10 +144,10 @@ impl Beside {
 }
 
 /// Says what is wrong, once.
-fn complain(ended: &Ended, said: &mut Option<Vec<String>>) {
-    if said.as_ref() != Some(&ended.lines) {
+fn complain(ended: Ended, said: &mut Ended) {
+    if said.lines != ended.lines {
         tracing::warn!("asking again for variables: {}", ended.lines.join("; "));
-        *said = Some(ended.lines.clone());
+        *said = ended;
     }
 }
 

@@ -19,9 +19,9 @@ fn it_ends_as_the_command_does() {
         assert_eq!(end(&mut exec(&world, "", once, "kill -KILL $$")).code, Some(137));
         assert_eq!(end(&mut exec(&world, "", once, "kill -USR1 $$")).code, Some(128 + 10));
         let mut absent = binary(&[&["exec"], once, &["--", "/no/such/command"]].concat());
-        end(&mut absent).expect(127, &["/no/such/command cannot be started"]);
+        end(&mut absent).expect(127, &["'/no/such/command' cannot be started"]);
         let mut directory = binary(&[&["exec"], once, &["--", "/"]].concat());
-        end(&mut directory).expect(126, &["/ cannot be started"]);
+        end(&mut directory).expect(126, &["'/' cannot be started"]);
     }
     end(&mut binary(&["exec"])).expect(64, &["CMD"]);
 }
