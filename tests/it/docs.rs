@@ -145,9 +145,11 @@ fn the_readme_names_the_commands_there_are() {
 
 #[test]
 fn the_demo_shows_a_rotation_arrive() {
-    let example = Path::new(env!("CARGO_BIN_EXE_keyferry")).parent().unwrap().join("examples/local");
-    let output =
-        Command::new(example).arg("--once").env("CARGO", env!("CARGO")).stderr(Stdio::inherit()).output().unwrap();
+    // As the README says, so that it is there when these tests alone are run, too.
+    assert!(document("README.md").contains("cargo run --example local"));
+    let mut demo = Command::new(env!("CARGO"));
+    demo.args(["run", "--locked", "--example", "local", "--", "--once"]).current_dir(ROOT);
+    let output = demo.stderr(Stdio::inherit()).output().unwrap();
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{shown}");
     for piece in [
