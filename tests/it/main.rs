@@ -13,6 +13,7 @@ mod cold_start;
 mod commands;
 mod configs;
 mod connections;
+mod deploy;
 mod docs;
 mod door;
 mod env;

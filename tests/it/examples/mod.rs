@@ -2,4 +2,4 @@
 
 mod aks_openai;
 mod azureml_byoc;
-mod yaml;
+pub mod yaml;

@@ -1,0 +1,120 @@
+//! `deploy/helm`: what the charts make (`rendered/`, which `.ci/helm` holds to Helm's own output) is a pod that works.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use keyferry::config::{Settings, load};
+use serde_json::{Value, json};
+
+use crate::examples::yaml::documents;
+
+const RENDERED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/rendered");
+
+/// What one set of values makes.
+struct Made {
+    account: Value,
+    config: Value,
+    /// The text of keyferry.yaml.
+    text: String,
+    pod: Value,
+}
+
+impl Made {
+    fn of(name: &str) -> Self {
+        let made = documents(&fs::read_to_string(Path::new(RENDERED).join(format!("{name}.yaml"))).unwrap());
+        let of = |kind: &str| made.iter().find(|one| one["kind"] == kind).unwrap().clone();
+        let text = of("ConfigMap")["data"]["keyferry.yaml"].as_str().unwrap().to_owned();
+        let config = documents(&text).remove(0);
+        Self { account: of("ServiceAccount"), config, text, pod: of("Deployment")["spec"]["template"].clone() }
+    }
+
+    fn keyferry(&self) -> &Value {
+        &self.pod["spec"]["initContainers"][0]
+    }
+
+    fn app(&self) -> &Value {
+        &self.pod["spec"]["containers"][0]
+    }
+}
+
+fn mounts(container: &Value) -> BTreeMap<String, (String, bool)> {
+    let mounts = container["volumeMounts"].as_array().unwrap().iter();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    mounts.map(|it| (text(&it["name"]), (text(&it["mountPath"]), it["readOnly"] == true))).collect()
+}
+
+#[test]
+fn the_configuration_is_valid_and_the_pod_fits_it() {
+    for name in ["sidecar", "init", "socket"] {
+        let made = Made::of(name);
+        let environment = BTreeMap::from(
+            [
+                ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),
+                ("AZURE_TENANT_ID", "22222222-2222-2222-2222-222222222222"),
+                ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/secrets/azure/tokens/azure-identity-token"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        );
+        let (name, text) = (name.to_owned(), made.text.clone());
+        let read = |_: &Path| Err(String::new());
+        if let Err(problems) =
+            load(&Settings { name: name.clone(), text, environment: &environment, allow_custom_cloud: false, read })
+        {
+            panic!("{problems}");
+        }
+        let (keyferry, app) = (mounts(made.keyferry()), mounts(made.app()));
+        assert_eq!(keyferry["keyferry-config"], ("/etc/keyferry".to_owned(), true));
+        let volume = if name == "socket" {
+            let path = made.config["serve"]["socket"]["path"].as_str().unwrap();
+            assert!(Path::new(path).starts_with(&keyferry["keyferry-socket"].0));
+            "keyferry-socket"
+        } else {
+            assert_eq!(made.config["files"]["dir"], keyferry["keyferry-files"].0.as_str());
+            assert_eq!(made.config["files"]["group"], made.pod["spec"]["securityContext"]["fsGroup"]);
+            "keyferry-files"
+        };
+        // What keyferry writes the application reads, and nothing else is shared.
+        assert_eq!(app, BTreeMap::from([(volume.to_owned(), (keyferry[volume].0.clone(), true))]), "{name}");
+        let volumes = made.pod["spec"]["volumes"].as_array().unwrap();
+        let volume = volumes.iter().find(|it| it["name"] == volume).unwrap();
+        assert_eq!(volume["emptyDir"]["medium"], "Memory");
+    }
+}
+
+#[test]
+fn the_identity_is_keyferrys_alone_and_the_pod_restricted() {
+    for name in ["sidecar", "init", "socket"] {
+        let made = Made::of(name);
+        let metadata = &made.pod["metadata"];
+        assert!(made.account["metadata"]["annotations"]["azure.workload.identity/client-id"].is_string());
+        assert_eq!(metadata["labels"]["azure.workload.identity/use"], "true");
+        assert_eq!(metadata["annotations"]["azure.workload.identity/skip-containers"], made.app()["name"]);
+        assert!(metadata["annotations"]["checksum/keyferry"].is_string());
+        assert_eq!(made.pod["spec"]["automountServiceAccountToken"], false);
+        let security = json!({
+            "runAsNonRoot": true, "runAsUser": 10001, "runAsGroup": 10001, "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        });
+        assert_eq!(made.keyferry()["securityContext"], security);
+    }
+}
+
+#[test]
+fn a_sidecar_is_probed_where_it_answers_and_init_is_not() {
+    let (sidecar, init) = (Made::of("sidecar"), Made::of("init"));
+    let container = sidecar.keyferry();
+    assert_eq!((&container["args"][0], &container["restartPolicy"]), (&json!("run"), &json!("Always")));
+    let port = &container["ports"][0];
+    assert_eq!(sidecar.config["admin"]["listen"], format!(":{}", port["containerPort"]));
+    for (probe, path) in [("startupProbe", "/readyz"), ("livenessProbe", "/livez")] {
+        assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": port["name"]}));
+    }
+    let container = init.keyferry();
+    assert_eq!(container["args"][0], "init");
+    for none in ["restartPolicy", "ports", "startupProbe", "livenessProbe"] {
+        assert!(container[none].is_null(), "{none}");
+    }
+    assert!(container["image"].as_str().unwrap().contains("@sha256:"));
+}

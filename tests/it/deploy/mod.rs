@@ -1,0 +1,3 @@
+//! What is to be applied to a cluster fits together, and its configurations are valid.
+
+mod helm;
