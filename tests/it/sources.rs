@@ -9,8 +9,7 @@ use std::path::PathBuf;
 
 use keyferry_emulator::{
     Assertion, CertificateSpec, ConnectionPermission, ConnectionSpec, DEFAULT_CLIENT, DEFAULT_SYSTEM_IDENTITY,
-    DEFAULT_TENANT, Emulator, IDENTITY_BINDING_AUDIENCE, ManagedIdentity, Permission, Service, Settings, Stored,
-    Workspace,
+    DEFAULT_TENANT, IDENTITY_BINDING_AUDIENCE, ManagedIdentity, Permission, Service, Settings, Stored, Workspace,
 };
 
 use crate::harness::{World, at_once, binary, end};
@@ -108,7 +107,8 @@ fn client_certificate(world: &World) -> Who {
 /// An `az` that prints a token for what it is asked for, as IMDS gives it.
 fn azure_cli(world: &World) -> Who {
     let mut script = "#!/bin/sh\ncase \"$*\" in\n".to_owned();
-    for audience in [Emulator::VAULT_AUDIENCE, "https://management.localhost", Emulator::COGNITIVE_AUDIENCE] {
+    let names = world.emulator.names();
+    for audience in [&*names.vault_audience, "https://management.localhost", &names.cognitive_audience] {
         let token = imds_token(world, audience);
         let answer = format!("{{\"accessToken\": \"{token}\", \"expires_on\": 4102444800}}");
         writeln!(script, "*'{audience}/.default'*) echo '{answer}' ;;").unwrap();

@@ -17,7 +17,7 @@ use crate::exchange::exchange;
 use crate::fault::Hit;
 use crate::wire::Wire;
 use crate::world::World;
-use crate::{Emulator, Service, openai, vault};
+use crate::{Emulator, Service};
 
 /// A fatal `unrecognized_name` alert in a TLS record.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
@@ -72,7 +72,7 @@ async fn begin(world: Arc<World>, door: &Door, connection: Arc<Connection>, wire
     }
     let Ok(mut start) = LazyConfigAcceptor::new(Acceptor::default(), wire).await else { return };
     let host = start.client_hello().server_name().map(str::to_ascii_lowercase).unwrap_or_default();
-    let vault = vault::name_in_host(&host);
+    let vault = world.names.vault_in(&host);
     if !exists(&world, door.service, &host, vault.as_deref()) {
         // In reality such a name does not resolve; the alert comes closest once someone has connected.
         start.io.write_all(&UNRECOGNIZED_NAME).await.unwrap_or_default();
@@ -105,11 +105,11 @@ where
 
 fn exists(world: &World, service: Service, host: &str, vault: Option<&str>) -> bool {
     match service {
-        Service::Entra => host == Emulator::LOGIN_HOST,
+        Service::Entra => host == world.names.login,
         Service::Vault => vault.is_some_and(|vault| world.vaults.with(|vaults| vaults.find(vault).is_some())),
-        Service::ResourceManager => host == Emulator::MANAGEMENT_HOST,
+        Service::ResourceManager => host == world.names.management,
         Service::TokenProxy => host == Emulator::TOKEN_PROXY_NAME,
-        Service::OpenAi => openai::is_resource(host),
+        Service::OpenAi => world.names.is_openai_resource(host),
         Service::Imds | Service::AppService | Service::AzureMl => true,
     }
 }

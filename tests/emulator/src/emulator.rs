@@ -10,7 +10,7 @@ use crate::door::{Door, NewConnections};
 use crate::listener::Listener;
 use crate::log::{Counters, Logged};
 use crate::world::World;
-use crate::{Error, Service, Settings, control};
+use crate::{Error, Names, Service, Settings, control};
 
 /// Azure's services on loopback; dropping it stops everything.
 #[derive(Debug)]
@@ -72,22 +72,8 @@ impl Stage {
 }
 
 impl Emulator {
-    /// Host name of Entra.
-    pub const LOGIN_HOST: &str = "login.localhost";
     /// Name that the token proxy's certificate is for, and no other.
     pub const TOKEN_PROXY_NAME: &str = "emulator.ests.aks";
-    /// Host name of the resource manager.
-    pub const MANAGEMENT_HOST: &str = "management.localhost";
-    /// DNS suffix of the vaults.
-    pub const VAULT_SUFFIX: &str = "vault.localhost";
-    /// Audience of the tokens for the resource manager; a token without the slash at the end is taken too.
-    pub const MANAGEMENT_AUDIENCE: &str = "https://management.localhost/";
-    /// DNS suffix of the resources of Azure OpenAI.
-    pub const OPENAI_SUFFIX: &str = "openai.localhost";
-    /// Audience of the tokens for Cognitive Services, one of which is Azure OpenAI; Azure's own one is taken as well.
-    pub const COGNITIVE_AUDIENCE: &str = "https://cognitiveservices.localhost";
-    /// Audience of the vaults' tokens.
-    pub const VAULT_AUDIENCE: &str = "https://vault.localhost";
 
     /// Starts all services on threads of their own; they listen when this returns.
     pub fn start(settings: Settings) -> Result<Self, Error> {
@@ -125,6 +111,11 @@ impl Emulator {
         &self.world().certificates.ca_pem
     }
 
+    /// What the services are called.
+    pub fn names(&self) -> &Names {
+        &self.world().names
+    }
+
     /// Base URL of Entra, ending in a slash.
     pub fn authority(&self) -> String {
         self.world().authority()
@@ -142,7 +133,7 @@ impl Emulator {
 
     /// Base URL of a resource of Azure OpenAI, without a slash at the end.
     pub fn openai_url(&self, resource: &str) -> String {
-        format!("https://{resource}.{}:{}", Self::OPENAI_SUFFIX, self.address(Service::OpenAi).port())
+        format!("https://{resource}.{}:{}", self.names().openai_suffix, self.address(Service::OpenAi).port())
     }
 
     /// Where a service listens.

@@ -24,6 +24,9 @@ pub enum Error {
     /// The certificate is not one.
     #[error("cannot read a certificate: {0}")]
     Certificate(#[from] webpki::Error),
+    /// The domain cannot be part of a host name.
+    #[error("'{0}' is not a domain name")]
+    Domain(String),
     /// A listener did not close in time.
     #[error("a listener did not close within 10 s")]
     NotClosed,

@@ -20,7 +20,7 @@ use crate::openai;
 use crate::resource_manager;
 use crate::vault::{self, Route};
 use crate::world::World;
-use crate::{Operation, Service, random};
+use crate::{Names, Operation, Service, random};
 
 /// A request that was read in full.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Arrived {
         !self.path.bytes().all(readable) || self.headers.values().any(|value| value.to_str().is_err())
     }
 
-    async fn read(connection: &Connection, request: Request<Incoming>) -> Self {
+    async fn read(names: &Names, connection: &Connection, request: Request<Incoming>) -> Self {
         let (head, body) = request.into_parts();
         // A body that breaks off is as good as an empty one: the client is gone.
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
@@ -101,7 +101,7 @@ impl Arrived {
         Self {
             number: 0,
             service: connection.service,
-            vault: host.as_deref().and_then(vault::name_in_host),
+            vault: host.as_deref().and_then(|host| names.vault_in(host)),
             method: head.method,
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
@@ -121,7 +121,7 @@ pub(crate) async fn exchange(
 ) -> Result<Answer, Infallible> {
     let _in_flight = world.log.enter();
     let http = if request.version() == Version::HTTP_2 { "2" } else { "1.1" };
-    let mut arrived = Arrived::read(&connection, request).await;
+    let mut arrived = Arrived::read(&world.names, &connection, request).await;
     arrived.number = world.log.add(entry(&world, &connection, &arrived, http));
     if !world.settings.latency.is_zero() {
         tokio::time::sleep(world.settings.latency).await;

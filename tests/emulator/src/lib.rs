@@ -22,6 +22,7 @@ mod listener;
 mod log;
 mod managed_identity;
 mod misbehave;
+mod names;
 mod openai;
 mod random;
 mod resource_manager;
@@ -44,6 +45,7 @@ pub use error::Error;
 pub use fault::{Fault, FaultId, Misbehaviour, Operation};
 pub use log::{Counters, Logged};
 pub use managed_identity::{DEFAULT_SYSTEM_IDENTITY, DEFAULT_SYSTEM_OBJECT, ManagedIdentity};
+pub use names::Names;
 pub use resource_manager::{
     Bucket, ConnectionPermission, ConnectionSpec, DEFAULT_RESOURCE_GROUP, DEFAULT_SUBSCRIPTION, Workspace,
 };

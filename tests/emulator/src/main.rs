@@ -61,6 +61,9 @@ struct Options {
     /// What becomes of outContentType when a secret is read.
     #[arg(long, value_enum, default_value_t = Conversion::default())]
     out_content_type: Conversion,
+    /// Domain of the names of all services.
+    #[arg(long, default_value = "localhost")]
+    domain: String,
     /// Address to listen on.
     #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
     address: IpAddr,
@@ -151,6 +154,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let emulator = Emulator::start(Settings {
         address: options.address,
+        domain: options.domain.clone(),
         entra_port: options.entra_port,
         vault_port: options.vault_port,
         imds_port: options.imds_port,
@@ -169,7 +173,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         conversion: options.out_content_type,
         token_lifetime: i64::try_from(options.token_lifetime.as_secs())?,
         ..Settings::default()
-    })?;
+    })
+    .map_err(|error| error.to_string())?;
     for vault in &options.vaults {
         emulator.add_vault(vault);
     }

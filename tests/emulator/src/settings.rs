@@ -11,6 +11,8 @@ use crate::{Bucket, Conversion, ExpiresOn, Service};
 pub struct Settings {
     /// Address to listen on, `127.0.0.1` by default.
     pub address: IpAddr,
+    /// Domain of the names and audiences of all services, `localhost` by default.
+    pub domain: String,
     /// Port of Entra; 0 takes a free one.
     pub entra_port: u16,
     /// Port of the vaults; 0 takes a free one.
@@ -61,6 +63,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             address: Ipv4Addr::LOCALHOST.into(),
+            domain: "localhost".to_owned(),
             entra_port: 0,
             vault_port: 0,
             imds_port: 0,

@@ -32,17 +32,9 @@ pub(crate) use route::Route;
 pub(crate) use store::{Vault, Vaults};
 
 use self::reading::Wanted;
-use crate::Emulator;
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
 use crate::world::World;
-
-/// The vault a host name stands for.
-pub(crate) fn name_in_host(host: &str) -> Option<String> {
-    let host = host.to_ascii_lowercase();
-    let name = host.strip_suffix(Emulator::VAULT_SUFFIX)?.strip_suffix('.')?;
-    (!name.is_empty() && !name.contains('.')).then(|| name.to_owned())
-}
 
 /// Gives the honest answer to a request.
 pub(crate) fn answer(world: &World, arrived: &Arrived) -> Answer {
@@ -128,17 +120,4 @@ fn dress(world: &World, arrived: &Arrived, authorized: bool, answer: &mut Answer
         answer::set(answer, "x-ms-keyvault-rbac-assignment-id", "0123456789abcdef0123456789abcdef");
     }
     answer::set(answer, "Date", &world.date());
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_vault_is_one_label_before_the_suffix() {
-        assert_eq!(name_in_host("Demo.vault.localhost").as_deref(), Some("demo"));
-        for wrong in ["vault.localhost", ".vault.localhost", "a.b.vault.localhost", "demovault.localhost", ""] {
-            assert_eq!(name_in_host(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -17,13 +17,15 @@ use crate::managed_identity::Identities;
 use crate::resource_manager::{Buckets, ConnectionRules, Workspaces};
 use crate::vault::{Rules, Vault, Vaults};
 use crate::{
-    ConnectionSpec, DEFAULT_CLIENT, DEFAULT_SYSTEM_IDENTITY, Emulator, Error, Service, Settings, Workspace, random,
+    ConnectionSpec, DEFAULT_CLIENT, DEFAULT_SYSTEM_IDENTITY, Emulator, Error, Names, Service, Settings, Workspace,
+    random,
 };
 
 /// The state of the emulator.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) settings: Settings,
+    pub(crate) names: Names,
     /// Where the services listen, in the order of `Service::ALL`.
     addresses: Vec<SocketAddr>,
     pub(crate) certificates: Certificates,
@@ -56,12 +58,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(settings: Settings, addresses: Vec<SocketAddr>) -> Result<Self, Error> {
-        let names = vec![
-            Emulator::LOGIN_HOST.to_owned(),
-            Emulator::MANAGEMENT_HOST.to_owned(),
-            format!("*.{}", Emulator::VAULT_SUFFIX),
-            format!("*.{}", Emulator::OPENAI_SUFFIX),
-        ];
+        let names = Names::under(&settings.domain)?;
         let mut rules = Rules::new(settings.default_access);
         let mut connection_rules = ConnectionRules::default();
         if settings.default_access {
@@ -71,12 +68,13 @@ impl World {
         }
         Ok(Self {
             addresses,
-            certificates: Certificates::make(names, settings.http2)?,
+            certificates: Certificates::make(names.of_certificate(), settings.http2)?,
             proxy_certificates: Guarded::new(proxy_certificates(settings.http2)?),
             clock: Clock::default(),
             cluster: Cluster::new()?,
             directory: Guarded::new(Directory::with_default_app()),
-            audiences: Guarded::default(),
+            audiences: Guarded::new(Audiences::of(&names)),
+            names,
             access_tokens: Guarded::default(),
             identities: Guarded::new(Identities::with_system_assigned()),
             vaults: Guarded::default(),
@@ -128,7 +126,7 @@ impl World {
 
     /// Host and port of Entra.
     pub(crate) fn authority_host(&self) -> String {
-        with_port(Emulator::LOGIN_HOST, self.address(Service::Entra).port())
+        with_port(&self.names.login, self.address(Service::Entra).port())
     }
 
     /// Base URL of Entra, ending in a slash as the webhook sets it.
@@ -138,12 +136,12 @@ impl World {
 
     /// Base URL of a vault as clients write it, without a slash at the end.
     pub(crate) fn vault_url(&self, vault: &str) -> String {
-        format!("https://{}", with_port(&format!("{vault}.{}", Emulator::VAULT_SUFFIX), self.shown_vault_port()))
+        format!("https://{}", with_port(&format!("{vault}.{}", self.names.vault_suffix), self.shown_vault_port()))
     }
 
     /// Base URL of a vault as the service writes it in a `nextLink`: always with the port.
     pub(crate) fn vault_url_with_port(&self, vault: &str) -> String {
-        format!("https://{vault}.{}:{}", Emulator::VAULT_SUFFIX, self.shown_vault_port())
+        format!("https://{vault}.{}:{}", self.names.vault_suffix, self.shown_vault_port())
     }
 
     fn shown_vault_port(&self) -> u16 {
@@ -186,7 +184,7 @@ impl World {
     /// Base URL of the resource manager, without a slash at the end.
     pub(crate) fn management_url(&self) -> String {
         let port = self.address(Service::ResourceManager).port();
-        format!("https://{}", with_port(Emulator::MANAGEMENT_HOST, port))
+        format!("https://{}", with_port(&self.names.management, port))
     }
 
     /// Puts a connection, adding the workspace if need be.

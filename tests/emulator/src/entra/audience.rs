@@ -1,12 +1,9 @@
 //! The resources a tenant knows, which are the audiences a token can be for.
 
-use crate::Emulator;
+use crate::Names;
 
-/// The audiences of the emulator's own services, then those of Azure's clouds.
-const KNOWN: &[&str] = &[
-    Emulator::VAULT_AUDIENCE,
-    Emulator::MANAGEMENT_AUDIENCE,
-    Emulator::COGNITIVE_AUDIENCE,
+/// The audiences of Azure's clouds.
+const OF_AZURE: &[&str] = &[
     "https://vault.azure.net",
     "https://vault.usgovcloudapi.net",
     "https://vault.azure.cn",
@@ -19,19 +16,23 @@ const KNOWN: &[&str] = &[
     "https://vault.keyferry-test.invalid",
 ];
 
-/// The audiences a test has added.
-#[derive(Debug, Default)]
+/// The audiences of the emulator's own services, then those a test has added.
+#[derive(Debug)]
 pub(crate) struct Audiences(Vec<String>);
 
 impl Audiences {
+    pub(crate) fn of(names: &Names) -> Self {
+        Self(vec![names.vault_audience.clone(), names.management_audience.clone(), names.cognitive_audience.clone()])
+    }
+
     pub(crate) fn add(&mut self, audience: &str) {
         self.0.push(audience.to_owned());
     }
 
     /// Whether a token can be had for this audience; a slash at the end and the case of letters do not matter.
     pub(crate) fn know(&self, audience: &str) -> bool {
-        let added = self.0.iter().map(String::as_str);
-        KNOWN.iter().copied().chain(added).any(|known| bare(known).eq_ignore_ascii_case(bare(audience)))
+        let own = self.0.iter().map(String::as_str);
+        OF_AZURE.iter().copied().chain(own).any(|known| bare(known).eq_ignore_ascii_case(bare(audience)))
     }
 }
 
@@ -46,13 +47,13 @@ mod tests {
 
     #[test]
     fn an_audience_is_known_with_and_without_a_slash() {
+        let mut audiences = Audiences::of(&Names::under("localhost").unwrap());
         for known in ["https://vault.localhost", "https://vault.localhost/", "https://MANAGEMENT.localhost"] {
-            assert!(Audiences::default().know(known), "{known}");
+            assert!(audiences.know(known), "{known}");
         }
         for unknown in ["https://vault.localhost//", "https://demo.vault.localhost", "vault.localhost", ""] {
-            assert!(!Audiences::default().know(unknown), "{unknown}");
+            assert!(!audiences.know(unknown), "{unknown}");
         }
-        let mut audiences = Audiences::default();
         audiences.add("https://own.example");
         assert!(audiences.know("https://own.example/"));
     }

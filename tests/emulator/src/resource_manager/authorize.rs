@@ -3,10 +3,10 @@
 use hyper::header::AUTHORIZATION;
 
 use super::refusal::ManagerRefusal;
+use crate::DEFAULT_TENANT;
 use crate::entra::bare;
 use crate::exchange::Arrived;
 use crate::world::World;
-use crate::{DEFAULT_TENANT, Emulator};
 
 /// Finds the client a good token stands for.
 pub(crate) fn client(world: &World, arrived: &Arrived) -> Result<String, ManagerRefusal> {
@@ -21,7 +21,7 @@ pub(crate) fn client(world: &World, arrived: &Arrived) -> Result<String, Manager
     if !token.tenant.eq_ignore_ascii_case(DEFAULT_TENANT) {
         return Err(ManagerRefusal::InvalidIssuer { found: token.tenant });
     }
-    if bare(&token.audience) != bare(Emulator::MANAGEMENT_AUDIENCE) {
+    if bare(&token.audience) != bare(&world.names.management_audience) {
         return Err(ManagerRefusal::InvalidAudience { found: token.audience });
     }
     Ok(token.client)

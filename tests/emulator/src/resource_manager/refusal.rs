@@ -9,7 +9,7 @@ use super::workspace::Workspace;
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
 use crate::world::World;
-use crate::{DEFAULT_TENANT, Emulator, clock};
+use crate::{DEFAULT_TENANT, clock};
 
 /// The object id of every app.
 const OBJECT_ID: &str = "33333333-3333-4333-8333-333333333333";
@@ -98,7 +98,7 @@ impl ManagerRefusal {
     }
 
     fn message(&self, world: &World, arrived: &Arrived) -> String {
-        let audience = Emulator::MANAGEMENT_AUDIENCE;
+        let audience = &world.names.management_audience;
         match self {
             Self::NoBearer => "Authentication failed. The 'Authorization' header is missing.".to_owned(),
             Self::UnknownToken => "The access token is invalid.".to_owned(),

@@ -1,7 +1,6 @@
 //! Whether a vault takes the token it is shown.
 
 use super::refusal::VaultRefusal;
-use crate::Emulator;
 use crate::exchange::Arrived;
 use crate::world::World;
 
@@ -16,7 +15,7 @@ pub(crate) fn client(world: &World, arrived: &Arrived, vault: &str) -> Result<St
     if !tenant.eq_ignore_ascii_case(&token.tenant) {
         return Err(VaultRefusal::InvalidIssuer { expected: tenant, found: token.tenant });
     }
-    if token.audience != Emulator::VAULT_AUDIENCE {
+    if token.audience != world.names.vault_audience {
         return Err(VaultRefusal::InvalidAudience { found: token.audience });
     }
     Ok(token.client)

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::collection::Collection;
 use super::permission::Refusal;
 use super::route::Route;
+use crate::Operation;
 use crate::answer::{self, Answer};
 use crate::exchange::Arrived;
 use crate::world::World;
-use crate::{Emulator, Operation};
 
 const OBJECT_ID: &str = "33333333-3333-4333-8333-333333333333";
 const SUBSCRIPTION: &str = "44444444-4444-4444-8444-444444444444";
@@ -66,7 +66,7 @@ impl VaultRefusal {
                 "Bearer authorization=\"{}{}\", resource=\"{}\"",
                 world.authority(),
                 tenant_of(world, arrived),
-                Emulator::VAULT_AUDIENCE
+                world.names.vault_audience
             );
             answer::set(&mut answer, "WWW-Authenticate", &challenge);
         }
@@ -111,7 +111,7 @@ impl VaultRefusal {
             Self::UnknownToken => "[BearerReadAccessTokenFailed] Error validating token: 'S2S17001'.".to_owned(),
             Self::TokenExpired => "[TokenExpired] Error validating token: 'S2S12086'.".to_owned(),
             Self::InvalidAudience { found } => {
-                format!("AKV10022: Invalid audience. Expected {}, found: {found}.", Emulator::VAULT_AUDIENCE)
+                format!("AKV10022: Invalid audience. Expected {}, found: {found}.", world.names.vault_audience)
             }
             Self::InvalidIssuer { expected, found } => format!(
                 "AKV10032: Invalid issuer. Expected one of https://sts.windows.net/{expected}/, \

@@ -120,16 +120,17 @@ pub(crate) fn tls(emulator: &Emulator) -> ClientConfig {
 }
 
 fn client(emulator: &Emulator) -> Client {
+    let names = emulator.names();
     let mut builder = Client::builder()
         .tls_backend_preconfigured(tls(emulator))
         .no_proxy()
         .redirect(Policy::none())
         .timeout(Duration::from_secs(10))
-        .resolve(&format!("demo.{}", Emulator::OPENAI_SUFFIX), emulator.address(Service::OpenAi))
-        .resolve(Emulator::MANAGEMENT_HOST, emulator.address(Service::ResourceManager))
-        .resolve(Emulator::LOGIN_HOST, emulator.address(Service::Entra));
+        .resolve(&format!("demo.{}", names.openai_suffix), emulator.address(Service::OpenAi))
+        .resolve(&names.management, emulator.address(Service::ResourceManager))
+        .resolve(&names.login, emulator.address(Service::Entra));
     for vault in ["demo", "other", "unknown"] {
-        builder = builder.resolve(&format!("{vault}.{}", Emulator::VAULT_SUFFIX), emulator.address(Service::Vault));
+        builder = builder.resolve(&format!("{vault}.{}", names.vault_suffix), emulator.address(Service::Vault));
     }
     builder.build().unwrap()
 }

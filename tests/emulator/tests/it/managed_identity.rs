@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyferry_emulator::{
-    DEFAULT_SYSTEM_IDENTITY, Emulator, ExpiresOn, Fault, ManagedIdentity, Misbehaviour, Permission, Service, Settings,
+    DEFAULT_SYSTEM_IDENTITY, ExpiresOn, Fault, ManagedIdentity, Misbehaviour, Permission, Service, Settings,
 };
 use reqwest::blocking::Response;
 use serde_json::Value;
@@ -238,5 +238,5 @@ fn an_endpoint_is_stopped_and_started_apart_from_the_others() {
     assert_eq!(ask_imds(&rig, &format!("resource={VAULT}")).status(), 200);
     let counters = rig.emulator.counters();
     assert_eq!((counters.imds_connections, counters.app_service_connections, counters.azure_ml_connections), (1, 1, 0));
-    assert_eq!(Emulator::VAULT_AUDIENCE, VAULT);
+    assert_eq!(rig.emulator.names().vault_audience, VAULT);
 }
