@@ -7,6 +7,7 @@ mod certificate;
 mod directory;
 mod discovery;
 mod grant;
+mod issuer;
 mod jwt;
 mod refusal;
 
@@ -24,6 +25,7 @@ pub(crate) use audience::{Audiences, bare};
 pub(crate) use certificate::ClientCertificate;
 pub(crate) use directory::Directory;
 pub(crate) use grant::TokenRequest;
+pub(crate) use issuer::{IssuerKeys, Issuers};
 pub(crate) use refusal::EntraRefusal;
 
 use crate::answer::{self, Answer};

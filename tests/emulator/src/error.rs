@@ -27,6 +27,18 @@ pub enum Error {
     /// The domain cannot be part of a host name.
     #[error("'{0}' is not a domain name")]
     Domain(String),
+    /// The keys of an issuer are not in a JWKS.
+    #[error("not a JWKS: {0}")]
+    NotJwks(serde_json::Error),
+    /// The keys of an issuer are of other types than the one that is verified.
+    #[error("the JWKS has no RSA key")]
+    NoRsaKey,
+    /// A key of an issuer lacks a member, or is no key.
+    #[error("the JWKS has a bad RSA key, with the kid '{id}': it needs kid, n and e, the last two in base64url")]
+    BadRsaKey {
+        /// What the key is called.
+        id: String,
+    },
     /// A listener did not close in time.
     #[error("a listener did not close within 10 s")]
     NotClosed,

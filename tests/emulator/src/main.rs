@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use keyferry_emulator::{
-    Assertion, ConnectionSpec, Conversion, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_SUBJECT, DEFAULT_TENANT, Emulator,
-    Environment, ExpiresOn, IDENTITY_BINDING_AUDIENCE, ManagedIdentity, Service, Settings, Workspace,
+    App, Assertion, ConnectionSpec, Conversion, DEFAULT_AUDIENCE, DEFAULT_CLIENT, DEFAULT_SUBJECT, DEFAULT_TENANT,
+    Emulator, Environment, ExpiresOn, IDENTITY_BINDING_AUDIENCE, ManagedIdentity, Service, Settings, Workspace,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -64,6 +64,12 @@ struct Options {
     /// Domain of the names of all services.
     #[arg(long, default_value = "localhost")]
     domain: String,
+    /// A cluster whose tokens Entra accepts: its issuer as its tokens name it, and a file with its keys; may be repeated.
+    #[arg(long = "trust-issuer", value_name = "URL=JWKS_FILE", value_parser = issuer, requires = "trusted_subjects")]
+    trusted_issuers: Vec<TrustedIssuer>,
+    /// A subject in these clusters that stands for the app, such as system:serviceaccount:default:app; may be repeated.
+    #[arg(long = "trust-subject", value_name = "SUBJECT", requires = "trusted_issuers")]
+    trusted_subjects: Vec<String>,
     /// Address to listen on.
     #[arg(long, default_value_t = Ipv4Addr::LOCALHOST.into())]
     address: IpAddr,
@@ -132,12 +138,24 @@ struct Secret {
     value: String,
 }
 
+#[derive(Debug, Clone)]
+struct TrustedIssuer {
+    url: String,
+    jwks: PathBuf,
+}
+
 fn secret(text: &str) -> Result<Secret, String> {
     let parts = text.split_once('=').and_then(|(path, value)| {
         let (vault, name) = path.split_once('/')?;
         Some(Secret { vault: vault.to_owned(), name: name.to_owned(), value: value.to_owned() })
     });
     parts.ok_or_else(|| "it must be like PLACE/NAME=VALUE".to_owned())
+}
+
+fn issuer(text: &str) -> Result<TrustedIssuer, String> {
+    let parts = text.split_once('=').filter(|(url, file)| !url.is_empty() && !file.is_empty());
+    let (url, jwks) = parts.ok_or("it must be like https://issuer.example/=jwks.json")?;
+    Ok(TrustedIssuer { url: url.to_owned(), jwks: jwks.into() })
 }
 
 fn expires_on(text: &str) -> Result<ExpiresOn, serde_json::Error> {
@@ -175,6 +193,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         ..Settings::default()
     })
     .map_err(|error| error.to_string())?;
+    for issuer in &options.trusted_issuers {
+        trust(&emulator, issuer, &options.trusted_subjects)?;
+    }
     for vault in &options.vaults {
         emulator.add_vault(vault);
     }
@@ -205,6 +226,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
         }
     })
+}
+
+/// Lets subjects of a foreign cluster stand for the default app.
+fn trust(emulator: &Emulator, issuer: &TrustedIssuer, subjects: &[String]) -> Result<(), Box<dyn Error>> {
+    let file = issuer.jwks.display();
+    let jwks =
+        fs::read_to_string(&issuer.jwks).map_err(|error| format!("--trust-issuer: cannot read {file}: {error}"))?;
+    emulator.trust_issuer(&issuer.url, &jwks).map_err(|error| format!("--trust-issuer: {file}: {error}"))?;
+    for subject in subjects {
+        emulator.add_app(App { issuer: issuer.url.clone(), subject: subject.clone(), ..App::default() });
+    }
+    Ok(())
 }
 
 /// Replaces the token file at once, so that no reader sees half a token.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::entra::ClientCertificate;
+use crate::entra::{ClientCertificate, IssuerKeys};
 use crate::fault::{Fault, FaultId};
 use crate::resource_manager::ConnectionRule;
 use crate::vault::Rule;
@@ -16,6 +16,15 @@ impl Emulator {
     /// Adds an app, or another federated credential of one; it may read nothing until allowed to.
     pub fn add_app(&self, app: App) {
         self.world().directory.with(|directory| directory.add(app));
+    }
+
+    /// Trusts an issuer's RSA keys, as a cluster publishes them at `/openid/v1/jwks`; they replace those it had before.
+    ///
+    /// Whose tokens are accepted the federated credentials say, so add an app with this issuer too.
+    pub fn trust_issuer(&self, issuer: &str, jwks: &str) -> Result<(), Error> {
+        let keys = IssuerKeys::read(jwks)?;
+        self.world().issuers.with(|issuers| issuers.trust(issuer, keys));
+        Ok(())
     }
 
     /// Makes an audience known, besides those of the emulator's services and of Azure, so that tokens can be had for it.

@@ -9,7 +9,7 @@ use rustls::ServerConfig;
 
 use crate::certificates::Certificates;
 use crate::clock::{self, Clock};
-use crate::entra::{AccessTokens, Audiences, ClientCertificate, Cluster, Directory, bare};
+use crate::entra::{AccessTokens, Audiences, ClientCertificate, Cluster, Directory, Issuers, bare};
 use crate::fault::Faults;
 use crate::guarded::Guarded;
 use crate::log::Log;
@@ -33,6 +33,7 @@ pub(crate) struct World {
     pub(crate) proxy_certificates: Guarded<Certificates>,
     pub(crate) clock: Clock,
     pub(crate) cluster: Cluster,
+    pub(crate) issuers: Guarded<Issuers>,
     pub(crate) directory: Guarded<Directory>,
     pub(crate) audiences: Guarded<Audiences>,
     pub(crate) access_tokens: Guarded<AccessTokens>,
@@ -73,6 +74,7 @@ impl World {
             clock: Clock::default(),
             cluster: Cluster::new()?,
             directory: Guarded::new(Directory::with_default_app()),
+            issuers: Guarded::default(),
             audiences: Guarded::new(Audiences::of(&names)),
             names,
             access_tokens: Guarded::default(),

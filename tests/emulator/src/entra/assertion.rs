@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::directory::{DEFAULT_AUDIENCE, DEFAULT_ISSUER, DEFAULT_SUBJECT};
 use super::jwt::Jwt;
+use super::refusal::EntraRefusal;
 use crate::{Error, clock, random};
 
 const KEY_ID: &str = "emulator-cluster-key";
@@ -45,7 +46,7 @@ impl Default for Assertion {
     }
 }
 
-/// What a well-formed, well-signed federated token says.
+/// What a well-formed federated token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Claims {
     pub(crate) issuer: String,
@@ -53,13 +54,6 @@ pub(crate) struct Claims {
     pub(crate) audiences: Vec<String>,
     pub(crate) not_before: i64,
     pub(crate) expires: i64,
-}
-
-/// Why a federated token could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unreadable {
-    Malformed,
-    Signature,
 }
 
 /// The Kubernetes cluster whose tokens Entra trusts, with a key of its own.
@@ -98,28 +92,29 @@ impl Cluster {
         Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
-    /// Reads a token.
-    pub(crate) fn read(&self, token: &str) -> Result<Claims, Unreadable> {
-        let jwt = Jwt::read(token).ok_or(Unreadable::Malformed)?;
+    /// Checks that the cluster has signed a token.
+    pub(crate) fn verify(&self, jwt: &Jwt<'_>) -> Result<(), EntraRefusal> {
         if jwt.header["alg"] != "ES256" {
-            return Err(Unreadable::Malformed);
+            return Err(EntraRefusal::malformed_assertion());
         }
         UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, self.key.public_key().as_ref())
             .verify(jwt.signed.as_bytes(), &jwt.signature)
-            .map_err(|_| Unreadable::Signature)?;
-        claims_of(&jwt).ok_or(Unreadable::Malformed)
+            .map_err(|_| EntraRefusal::bad_signature())
     }
 }
 
-fn claims_of(jwt: &Jwt<'_>) -> Option<Claims> {
-    let text = |name: &str| jwt.claims[name].as_str().map(str::to_owned);
-    Some(Claims {
-        issuer: text("iss")?,
-        subject: text("sub")?,
-        audiences: jwt.audiences(),
-        not_before: jwt.time("nbf")?,
-        expires: jwt.time("exp")?,
-    })
+impl Claims {
+    /// Reads the claims; whether they are true is for the issuer's keys to say.
+    pub(crate) fn of(jwt: &Jwt<'_>) -> Option<Self> {
+        let text = |name: &str| jwt.claims[name].as_str().map(str::to_owned);
+        Some(Self {
+            issuer: text("iss")?,
+            subject: text("sub")?,
+            audiences: jwt.audiences(),
+            not_before: jwt.time("nbf")?,
+            expires: jwt.time("exp")?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +125,9 @@ mod tests {
     fn a_minted_token_reads_back() {
         let cluster = Cluster::new().unwrap();
         let token = cluster.mint(&Assertion { lifetime: 600, issued_at: -60, ..Default::default() }).unwrap();
-        let claims = cluster.read(&token).unwrap();
+        let jwt = Jwt::read(&token).unwrap();
+        cluster.verify(&jwt).unwrap();
+        let claims = Claims::of(&jwt).unwrap();
         assert_eq!(claims.subject, DEFAULT_SUBJECT);
         assert_eq!(claims.expires - claims.not_before, 600);
     }
@@ -139,7 +136,7 @@ mod tests {
     fn a_foreign_key_and_a_changed_token_do_not_verify() {
         let cluster = Cluster::new().unwrap();
         let foreign = cluster.mint(&Assertion { foreign_key: true, ..Default::default() }).unwrap();
-        assert_eq!(cluster.read(&foreign), Err(Unreadable::Signature));
+        assert_eq!(cluster.verify(&Jwt::read(&foreign).unwrap()), Err(EntraRefusal::bad_signature()));
     }
 
     #[test]
@@ -147,7 +144,7 @@ mod tests {
         let cluster = Cluster::new().unwrap();
         let token = cluster.mint(&Assertion::default()).unwrap();
         for wrong in [format!("{token}\n"), format!(" {token}"), String::new(), "a.b".to_owned()] {
-            assert_eq!(cluster.read(&wrong), Err(Unreadable::Malformed), "{wrong:?}");
+            assert!(Jwt::read(&wrong).is_none(), "{wrong:?}");
         }
     }
 }

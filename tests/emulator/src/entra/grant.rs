@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use super::assertion::{Claims, Unreadable};
+use super::assertion::Claims;
 use super::certificate;
 use super::directory::{App, Credentials, IDENTITY_BINDING_AUDIENCE};
 use super::jwt::Jwt;
@@ -137,30 +137,28 @@ fn check_assertion(
     service: Service,
 ) -> Result<(), EntraRefusal> {
     let now = world.clock.now();
-    if let Some(jwt) = Jwt::read(assertion)
-        && service == Service::Entra
-        && jwt.claims["iss"].as_str().is_some_and(|issuer| issuer.eq_ignore_ascii_case(client))
+    let jwt = Jwt::read(assertion).ok_or_else(EntraRefusal::malformed_assertion)?;
+    if service == Service::Entra && jwt.claims["iss"].as_str().is_some_and(|issuer| issuer.eq_ignore_ascii_case(client))
     {
         let endpoint = format!("{}{tenant}/oauth2/v2.0/token", world.authority());
         return certificate::check(&jwt, &credentials.certificates, client, &endpoint, now);
     }
-    let claims = world.cluster.read(assertion).map_err(|unreadable| match unreadable {
-        Unreadable::Malformed => EntraRefusal::malformed_assertion(),
-        Unreadable::Signature => EntraRefusal::bad_signature(),
-    })?;
-    check_trust(&credentials.federated, &claims, service)?;
+    let claims = Claims::of(&jwt).ok_or_else(EntraRefusal::malformed_assertion)?;
+    let of_issuer: Vec<&App> = credentials.federated.iter().filter(|app| app.issuer == claims.issuer).collect();
+    if of_issuer.is_empty() {
+        return Err(EntraRefusal::no_match(700_211, "issuer", &claims.issuer));
+    }
+    let by_foreign_keys = world.issuers.with(|issuers| issuers.verify(&claims.issuer, &jwt));
+    by_foreign_keys.unwrap_or_else(|| world.cluster.verify(&jwt))?;
+    check_trust(of_issuer, &claims, service)?;
     if now < claims.not_before || now >= claims.expires {
         return Err(EntraRefusal::outside_its_time(now, claims.not_before, claims.expires));
     }
     Ok(())
 }
 
-/// Finds a federated credential for what the assertion claims; everything is compared to the letter.
-fn check_trust(credentials: &[App], claims: &Claims, service: Service) -> Result<(), EntraRefusal> {
-    let of_issuer: Vec<&App> = credentials.iter().filter(|app| app.issuer == claims.issuer).collect();
-    if of_issuer.is_empty() {
-        return Err(EntraRefusal::no_match(700_211, "issuer", &claims.issuer));
-    }
+/// Finds, among those for the issuer, a federated credential for what the assertion claims, to the letter.
+fn check_trust(of_issuer: Vec<&App>, claims: &Claims, service: Service) -> Result<(), EntraRefusal> {
     let taken_here = |app: &&App| (app.audience == IDENTITY_BINDING_AUDIENCE) == (service == Service::TokenProxy);
     let of_audience: Vec<&App> =
         of_issuer.into_iter().filter(taken_here).filter(|app| claims.audiences.contains(&app.audience)).collect();

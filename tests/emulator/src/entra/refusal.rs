@@ -80,6 +80,11 @@ impl EntraRefusal {
         Self::invalid_client(700_027, "Client assertion failed signature validation.")
     }
 
+    pub(crate) fn unpublished_key() -> Self {
+        let message = "Client assertion failed signature validation. [Reason - The key was not found.]";
+        Self::invalid_client(700_027, message)
+    }
+
     pub(crate) fn unregistered_certificate() -> Self {
         let message = "The certificate with identifier used to sign the client assertion is not registered on \
                        application. [Reason - The key was not found.]";

@@ -9,6 +9,7 @@ mod control;
 mod domain;
 mod entra;
 mod faults;
+mod foreign_issuer;
 mod grants;
 mod keys;
 mod listing;

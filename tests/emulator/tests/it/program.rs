@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use crate::foreign_issuer::Cluster;
+
 /// A directory for one test, empty at its start.
 fn directory(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("emulator-{name}"));
@@ -32,10 +34,14 @@ impl Drop for Running {
 }
 
 #[test]
-fn it_prints_the_names_of_its_domain() {
+fn it_prints_the_names_of_its_domain_and_trusts_a_cluster() {
     let dir = directory("domain");
-    let mut command = program(&dir, &["--domain", "azure.example", "--vault", "demo"]);
-    let mut running = Running(command.stdout(Stdio::piped()).spawn().unwrap());
+    let jwks = dir.join("jwks.json");
+    fs::write(&jwks, Cluster::new().jwks().to_string()).unwrap();
+    let trusted = format!("https://127.0.0.1:16443={}", jwks.display());
+    let subjects = ["--trust-subject", "system:serviceaccount:a:b", "--trust-subject", "system:serviceaccount:c:d"];
+    let mut command = program(&dir, &["--domain", "azure.example", "--vault", "demo", "--trust-issuer", &trusted]);
+    let mut running = Running(command.args(subjects).stdout(Stdio::piped()).spawn().unwrap());
     let lines: Vec<String> = BufReader::new(running.0.stdout.take().unwrap())
         .lines()
         .map(Result::unwrap)
@@ -50,6 +56,27 @@ fn it_prints_the_names_of_its_domain() {
     ] {
         assert!(lines.iter().any(|line| line.starts_with(begin)), "{begin} in {lines:#?}");
     }
+}
+
+#[test]
+fn it_does_not_start_with_what_is_no_jwks() {
+    let dir = directory("jwks");
+    let file = dir.join("keys.json");
+    let trusted = format!("https://issuer.example={}", file.display());
+    let all = ["--trust-issuer", &*trusted, "--trust-subject", "system:serviceaccount:default:app"];
+    let error = |arguments: &[&str]| {
+        let ended = program(&dir, arguments).output().unwrap();
+        assert!(!ended.status.success());
+        String::from_utf8(ended.stderr).unwrap()
+    };
+    assert!(error(&all).contains(&format!("--trust-issuer: cannot read {}: No such file", file.display())));
+    fs::write(&file, "kind: Pod").unwrap();
+    assert!(error(&all).contains(&format!("--trust-issuer: {}: not a JWKS: ", file.display())));
+    fs::write(&file, r#"{"keys": []}"#).unwrap();
+    assert!(error(&all).contains("the JWKS has no RSA key"));
+    assert!(error(&all[..2]).contains("--trust-subject"), "whom to trust has to be said");
+    assert!(error(&all[2..]).contains("--trust-issuer"), "so has where they are");
+    assert!(error(&["--trust-issuer", "keys.json", all[2], all[3]]).contains("it must be like https://"));
 }
 
 #[test]
