@@ -126,6 +126,18 @@ fn a_name_server_that_says_nothing_does_not_hold_up_the_end() {
 }
 
 #[test]
+fn the_hosts_file_comes_before_the_name_server() {
+    let Some(void) = Void::new("hosts") else { return };
+    // As `hostAliases` of a pod. Nobody listens there, which is known at once; the name server says nothing.
+    void.etc("hosts", "127.0.0.1 localhost\n127.0.0.1\tlogin.dead.test  ONE.vault.dead.test # ours\n");
+    void.etc("resolv.conf", "nameserver 10.99.0.2\noptions ndots:5\nsearch one.test two.test three.test\n");
+    void.etc("nsswitch.conf", "hosts: files dns\n");
+    let root = root();
+    let ended = void.init(&root);
+    assert_ended_on_time(&ended, &root, &["(refused)"]);
+}
+
+#[test]
 fn a_network_without_a_way_out_is_told_as_such() {
     let Some(void) = Void::new("nowhere") else { return };
     void.etc("hosts", "192.0.2.1 login.dead.test one.vault.dead.test\n");
