@@ -58,6 +58,8 @@ fn main() {
                         generation: Generation(1),
                         secrets,
                         unknown,
+                        absent: BTreeSet::new(),
+                        tokens: BTreeSet::new(),
                         layouts,
                         env: Arc::default(),
                         rendered,

@@ -4,18 +4,20 @@
 //! (`rendered`). Must not know how it is fetched or written.
 
 mod rendered;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::plan::{Content, Layouts, Plan};
-use crate::reference::SecretName;
+use crate::plan::{Content, Layouts, Plan, Wanted};
+use crate::reference::{Object, SecretName};
 use crate::render::{Failure, Variables};
 use crate::secret::{Secret, SecretValue};
 
 pub use rendered::{Made, Rendered};
+pub use standing::Standing;
 
 /// The number of a published whole; it moves only when content or layout moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,6 +45,10 @@ pub struct Snapshot {
     pub secrets: BTreeMap<SecretName, Arc<Secret>>,
     /// The names of which nothing is known yet, because every attempt failed: what an earlier run published of them stays.
     pub unknown: BTreeSet<SecretName>,
+    /// The names that have no value on purpose: optional, and not there.
+    pub absent: BTreeSet<SecretName>,
+    /// The names that are access tokens.
+    pub tokens: BTreeSet<SecretName>,
     /// Which directory shows which of them as which file.
     pub layouts: Arc<Layouts>,
     /// The variables that are made of them for whoever asks.
@@ -221,18 +227,22 @@ pub fn merge(plan: &Plan, holdings: &Holdings, previous: Option<&Snapshot>) -> M
     }
     let value = |name: &SecretName| holdings.value(name).map(|secret| (name.clone(), Arc::clone(secret)));
     let secrets: BTreeMap<_, _> = plan.names.keys().filter_map(value).collect();
-    let unknown: BTreeSet<_> = plan
-        .names
-        .keys()
-        .filter(|name| matches!(holdings.held.get(*name), None | Some(Held::Unknown)))
-        .cloned()
-        .collect();
+    let those = |is_so: fn(Option<&Held>) -> bool| {
+        plan.names.keys().filter(|name| is_so(holdings.held.get(*name))).cloned().collect::<BTreeSet<_>>()
+    };
+    let unknown = those(|held| matches!(held, None | Some(Held::Unknown)));
+    let absent = those(|held| matches!(held, Some(Held::Absent)));
+    let is_token = |(_, wanted): &(&SecretName, &Wanted)| matches!(wanted.object, Object::Token { .. });
+    let tokens = plan.names.iter().filter(is_token).map(|(name, _)| name.clone()).collect();
     let generation = previous.map_or(Generation(1), |previous| previous.generation.next());
     let (layouts, env, rendered) = (Arc::clone(&plan.layouts), Arc::clone(&plan.env), BTreeMap::new());
-    let mut next = Snapshot { generation, secrets, unknown, layouts, env, rendered };
+    let mut next = Snapshot { generation, secrets, unknown, absent, tokens, layouts, env, rendered };
     let changed = next.changed_since(previous);
     let is_same = |previous: &Snapshot| {
-        previous.layouts == next.layouts && previous.env == next.env && previous.unknown == next.unknown
+        previous.layouts == next.layouts
+            && previous.env == next.env
+            && previous.unknown == next.unknown
+            && previous.absent == next.absent
     };
     if changed.is_empty() && previous.is_some_and(is_same) {
         return Merged::Unchanged;

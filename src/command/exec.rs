@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::future::pending;
 use std::os::unix::ffi::OsStrExt as _;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::process::Command;
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ pub(super) async fn exec(
     let (tell, newest) = watch::channel(None);
     let (_stop, stopped) = watch::channel(());
     let mut wanted = Wanted { options, cores, tokens: Vec::new() };
-    let (giving, mut brokered): (Giving<'_>, Giving<'_>) = if let Some(socket) = &options.from {
+    let (giving, brokered): (Giving<'_>, Giving<'_>) = if let Some(socket) = &options.from {
         let beside = Beside::new(&socket.0, &options.only);
         (Box::pin(beside.give(config.startup_timeout, tell)), Box::pin(pending()))
     } else {
@@ -93,9 +93,14 @@ pub(super) async fn exec(
         };
         (Box::pin(own.give(tell)), brokered)
     };
+    let mut running = pin!(wanted.start(&mut relay, (newest, giving), &config));
     let end = tokio::select! {
-        end = wanted.start(&mut relay, (newest, giving), &config) => end?,
-        () = &mut brokered => return Err(Ended::new(Exit::Bug, "the endpoint for tokens has ended")),
+        end = &mut running => end?,
+        () = brokered => {
+            // What runs is not left alone for it.
+            tracing::error!("the endpoint for tokens has ended");
+            running.await?
+        }
     };
     Err(Ended { exit: Exit::Child(end.code()), lines: Vec::new() })
 }
@@ -181,10 +186,16 @@ impl Wanted<'_> {
                 drop((given, newest, giving));
                 Ok(keeper.wait(relay).await)
             }
-            on_change => tokio::select! {
-                () = &mut giving => Err(Ended::new(Exit::Bug, "nothing more is heard of changes")),
-                end = keeper.follow(relay, (given, newest), (on_change, config.exec.grace)) => end,
-            },
+            on_change => {
+                let mut following = pin!(keeper.follow(relay, (given, newest), (on_change, config.exec.grace)));
+                tokio::select! {
+                    end = &mut following => end,
+                    () = giving => {
+                        tracing::error!("nothing more is heard of changes");
+                        following.await
+                    }
+                }
+            }
         }
     }
 
@@ -200,11 +211,13 @@ impl Wanted<'_> {
         }
         let identity = IDENTITY.into_iter().filter(|_| self.options.strip_identity);
         // What is optional and not there is not set.
-        for name in identity.chain(given.unset.iter().map(String::as_str)) {
+        let unset = given.0.iter().filter(|(_, one)| one.value.is_none()).map(|(name, _)| name.as_str());
+        for name in identity.chain(unset) {
             command.env_remove(name);
         }
         let tokens = self.tokens.iter().map(|(name, value)| (*name, value));
-        for (name, value) in tokens.chain(given.set.iter().map(|(name, value)| (name.as_str(), value))) {
+        let set = given.0.iter().filter_map(|(name, one)| Some((name.as_str(), one.value.as_ref()?)));
+        for (name, value) in tokens.chain(set) {
             let bytes = SecretValue::expose(value);
             if bytes.contains(&0) {
                 return Err(unusable(format!(

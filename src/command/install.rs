@@ -5,11 +5,9 @@ use std::path::Path;
 use super::Ended;
 use crate::exit::Exit;
 use crate::local::{self, NotInstalled};
-use crate::process;
 
 pub(super) fn install(dir: &Path) -> Result<(), Ended> {
-    let salt = process::salt().ok_or_else(|| Ended::new(Exit::Bug, "the kernel gives no random bytes"))?;
-    let (path, size) = local::install(dir, salt).map_err(|error| match error {
+    let (path, size) = local::install(dir).map_err(|error| match error {
         NotInstalled::Unreadable(reason) => Ended::new(Exit::Denied, reason),
         NotInstalled::Unwritable(reason) => Ended::new(Exit::CannotWrite, reason),
     })?;

@@ -67,7 +67,8 @@ pub(super) fn answer(reply: &Reply) -> Result<&crate::secret::SecretValue, Ended
     if (200..300).contains(&reply.status) { Ok(&reply.body) } else { Err(said(reply)) }
 }
 
-fn unanswered(silence: Silence) -> Ended {
+/// Why nobody has answered.
+pub(super) fn unanswered(silence: Silence) -> Ended {
     let exit = if matches!(silence, Silence::Nobody(_)) { Exit::Unavailable } else { Exit::Denied };
     Ended::new(exit, silence.into_reason())
 }
@@ -77,7 +78,9 @@ fn said(reply: &Reply) -> Ended {
     let body: Option<serde_json::Value> = serde_json::from_slice(reply.body.expose()).ok();
     let message = body.as_ref().and_then(|body| body["error"]["message"].as_str().map(str::to_owned));
     // Probes are answered in plain words.
-    let words = || String::from_utf8_lossy(reply.body.expose()).trim().to_owned();
+    // Whoever is not keyferry may say anything.
+    let is_shown = |c: &char| !c.is_control();
+    let words = || String::from_utf8_lossy(reply.body.expose()).trim().chars().filter(is_shown).take(200).collect();
     let exit = match reply.status {
         401 | 403 => Exit::Denied,
         406 | 500 => Exit::Content,

@@ -114,8 +114,11 @@ pub struct News {
     _connection: JoinSet<hyper::Result<()>>,
 }
 
-/// What a line of an event's kind begins with (WHATWG HTML §9.2.5).
+/// What lines of an event begin with (WHATWG HTML §9.2.5): where it is, and what it is.
+const PLACE: &[u8] = b"id:";
 const KIND: &[u8] = b"event:";
+/// The longest name that matters.
+const LONGEST_FIELD: usize = KIND.len();
 
 /// Follows what changes, until the agent or the connection to it ends.
 pub async fn watch(socket: &Path, believed: Believed) -> Result<News, Silence> {
@@ -133,22 +136,32 @@ pub async fn watch(socket: &Path, believed: Believed) -> Result<News, Silence> {
 }
 
 impl News {
+    /// Waits until the agent has said up to where it has told everything, or nothing more can be heard.
+    pub async fn begun(&mut self) -> Option<()> {
+        self.line_of(PLACE).await
+    }
+
     /// Waits until something has changed, or nothing more can be heard.
     pub async fn next(&mut self) -> Option<()> {
+        self.line_of(KIND).await
+    }
+
+    /// Waits for a line that begins so.
+    async fn line_of(&mut self, beginning: &[u8]) -> Option<()> {
         loop {
             // What is still there says so every half minute.
             let frame = timeout(QUIET, self.body.frame()).await.ok()??.ok()?;
             let Some(bytes) = frame.data_ref() else { continue };
-            let mut has_kind = false;
+            let mut is_there = false;
             for byte in bytes {
                 if *byte == b'\n' {
                     self.line.clear();
-                } else if self.line.len() < KIND.len() {
+                } else if self.line.len() < LONGEST_FIELD {
                     self.line.push(*byte);
-                    has_kind |= self.line == KIND;
+                    is_there |= self.line == beginning;
                 }
             }
-            if has_kind {
+            if is_there {
                 return Some(());
             }
         }

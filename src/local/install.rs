@@ -7,11 +7,15 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, StatVfsMountFlags, fchmod, fstatvfs, openat, renameat, statat, unlinkat,
+    AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, StatVfsMountFlags, fchmod, flock, fstatvfs, fsync, openat,
+    renameat, statat, unlinkat,
 };
+use rustix::io::Errno;
 
 /// What it is called there.
 const NAME: &str = "keyferry";
+/// And until it is whole.
+const NEW: &str = ".keyferry-new";
 /// Everybody may start it, and read it, as `install` itself must; nobody changes it.
 const MODE: Mode = Mode::from_raw_mode(0o555);
 
@@ -24,9 +28,9 @@ pub enum NotInstalled {
     Unwritable(String),
 }
 
-/// Puts it into the directory, whole at once and in the place of an older one, which goes on where it runs. `salt` makes a
-/// name that nobody has: in a container every run is process 1. Gives its path and its size in bytes.
-pub fn install(dir: &Path, salt: [u8; 16]) -> Result<(PathBuf, u64), NotInstalled> {
+/// Puts it into the directory, whole at once and in the place of an older one, which goes on where it runs. Gives its path and
+/// its size in bytes.
+pub fn install(dir: &Path) -> Result<(PathBuf, u64), NotInstalled> {
     let opened = File::open("/proc/self/exe").and_then(|own| Ok((own.metadata()?.len(), own)));
     let (size, own) = opened.map_err(|error| {
         NotInstalled::Unreadable(format!(
@@ -39,7 +43,7 @@ pub fn install(dir: &Path, salt: [u8; 16]) -> Result<(PathBuf, u64), NotInstalle
         let reason = format!("{} cannot be written: {error}; {}", path.display(), fix(&error, size));
         NotInstalled::Unwritable(reason)
     };
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let at = openat(CWD, dir, flags, Mode::empty()).map_err(|errno| failed(errno.into()))?;
     if fstatvfs(&at).map_err(|errno| failed(errno.into()))?.f_flag.contains(StatVfsMountFlags::NOEXEC) {
         let reason =
@@ -53,24 +57,28 @@ pub fn install(dir: &Path, salt: [u8; 16]) -> Result<(PathBuf, u64), NotInstalle
             format!("{} is there already and is no file: remove it, or choose another directory", path.display());
         return Err(NotInstalled::Unwritable(reason));
     }
-    put(own, &at, &format!(".{NAME}-{}", hex::encode(salt))).map_err(failed)?;
+    put(own, &at).map_err(failed)?;
     Ok((path, size))
 }
 
-/// Under another name first: whoever looks sees the old one or the new one.
-fn put(mut own: File, dir: &OwnedFd, new: &str) -> Result<(), Error> {
+/// Under another name first: whoever looks sees the old one or the new one. One at a time, so that what a crash has left under
+/// that name can be taken away.
+fn put(mut own: File, dir: &OwnedFd) -> Result<(), Error> {
+    flock(dir, FlockOperation::LockExclusive)?;
+    unlinkat(dir, NEW, AtFlags::empty()).or_else(|errno| if errno == Errno::NOENT { Ok(()) } else { Err(errno) })?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut file = File::from(openat(dir, new, flags, Mode::RUSR)?);
+    let mut file = File::from(openat(dir, NEW, flags, Mode::RUSR)?);
     let written = copy(&mut own, &mut file).and_then(|_| {
         // Whatever the umask says. Synchronous, so that after a crash of the node there is no half of it.
         fchmod(&file, MODE)?;
         file.sync_all()?;
         // Open for writing it could not be started.
         drop(file);
-        Ok(renameat(dir, new, dir, NAME)?)
+        renameat(dir, NEW, dir, NAME)?;
+        Ok(fsync(dir)?)
     });
     if written.is_err() {
-        unlinkat(dir, new, AtFlags::empty()).ok();
+        unlinkat(dir, NEW, AtFlags::empty()).ok();
     }
     written
 }
@@ -80,7 +88,9 @@ fn fix(error: &Error, size: u64) -> String {
         ErrorKind::NotFound => "mount a volume there, or make the directory".to_owned(),
         ErrorKind::PermissionDenied => "let this user write there ('fsGroup' in the pod)".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "mount the volume without readOnly in this container".to_owned(),
-        ErrorKind::StorageFull => format!("the program takes {size} bytes: raise the volume's 'sizeLimit'"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            format!("the program takes {size} bytes: raise the volume's 'sizeLimit'")
+        }
         _ => "choose another directory".to_owned(),
     }
 }

@@ -82,8 +82,8 @@ impl Child {
         }
     }
 
-    /// How it ended, if it has. A container's first process takes away everything else that has ended as well; no other one
-    /// inherits anything, and what it starts besides (the Azure CLI) is waited for where it was started.
+    /// How it ended, if it has. A container's first process takes away everything else that has ended as well; of any other
+    /// one what it starts besides (the Azure CLI) is waited for where it was started, and orphans go to whoever is first.
     pub fn reap(&self) -> Option<End> {
         if !is_first_process() {
             return waitpid(Some(self.pid), WaitOptions::NOHANG).ok().flatten().and_then(|(_, status)| End::of(status));

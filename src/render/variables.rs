@@ -1,6 +1,6 @@
 //! The environment's variables: what each is made of, and what it is when the secrets are there.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{Failure, Template, Values, text};
 use crate::reference::SecretName;
@@ -62,12 +62,8 @@ impl Variable {
         secret.into_iter().chain(template.into_iter().flat_map(Template::uses))
     }
 
-    /// The same, each once.
-    pub fn secrets(&self) -> BTreeSet<&SecretName> {
-        self.uses().map(|(name, _)| name).collect()
-    }
-
-    fn value(&self, name: &str, values: &Values) -> Result<Option<SecretValue>, Failure> {
+    /// What it is, if it is set; `name` is for messages.
+    pub fn value(&self, name: &str, values: &Values) -> Result<Option<SecretValue>, Failure> {
         match self {
             Self::Secret { secret, part } => {
                 let value = text(secret, *part, values).map_err(|reason| Failure(format!("env.{name}: {reason}")))?;

@@ -6,7 +6,8 @@ use crate::snapshot::Generation;
 fn snapshot(generation: u64) -> Arc<Snapshot> {
     let (secrets, unknown, rendered) = (BTreeMap::new(), BTreeSet::new(), BTreeMap::new());
     let (layouts, env) = (Arc::default(), Arc::default());
-    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, layouts, env, rendered })
+    let (absent, tokens) = (BTreeSet::new(), BTreeSet::new());
+    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, absent, tokens, layouts, env, rendered })
 }
 
 fn now() -> Instant {

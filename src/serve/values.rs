@@ -7,6 +7,7 @@ mod env;
 mod listing;
 mod route;
 mod secret;
+mod variables;
 mod watch;
 
 use std::fmt;
@@ -110,6 +111,7 @@ impl Values {
     ) -> Result<Response<Body>, Refusal> {
         match asked {
             Asked::Env(syntax) => env::env(self.shown().as_deref(), visible, syntax),
+            Asked::Variables => variables::variables(self.shown().as_deref(), visible, &self.run),
             Asked::Secrets => {
                 let shown = self.shown().ok_or_else(unready)?;
                 let view = self.view.borrow();

@@ -1,6 +1,7 @@
 //! `keyferry exec --from`: a command gets the variables of an agent that runs beside it, and holds no identity.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
@@ -10,7 +11,8 @@ use std::process::{Command, Stdio};
 use keyferry_emulator::Settings;
 use rustix::process::Signal;
 
-use crate::exec::{App, LISTENS, plain, stdout};
+use crate::admin;
+use crate::exec::{App, plain, stdout};
 use crate::harness::{Running, SOON, World, end, eventually, root_or_skip};
 
 const ENV: &str = "secrets: {db: keyvault:demo/secrets/db, other: keyvault:demo/secrets/other}\n\
@@ -89,7 +91,8 @@ fn what_cannot_be_given_is_said_and_nothing_is_started() {
         "secrets: {db: keyvault:demo/secrets/db, gone: keyvault:demo/secrets/gone}\nenv: {DB: {secret: db}, GONE: {secret: gone}}\n",
     );
     // Half an environment is none.
-    started(exec(&world, &[], script).env("KEYFERRY_CONFIG_YAML", short)).expect(69, &["there is no value yet"]);
+    started(exec(&world, &[], script).env("KEYFERRY_CONFIG_YAML", short))
+        .expect(69, &["GONE: the secret gone has no value yet"]);
     world.emulator.put_secret("demo", "gone", "g");
     end(&mut exec(&world, &[], "exit 4")).expect(4, &[]);
     started(&mut exec(&world, &["--only", "DB,NO"], script)).expect(77, &["no variable NO", "--only"]);
@@ -114,7 +117,7 @@ fn each_user_gets_its_own_and_others_nothing() {
 }
 
 #[test]
-fn a_rotation_restarts_it_and_the_agent_s_own_restart_does_not() {
+fn a_rotation_restarts_it() {
     let world = world();
     let running = agent(&world, "", ENV);
     let script = "echo \"$DB $URL\"; while :; do sleep 0.05; done";
@@ -122,45 +125,157 @@ fn a_rotation_restarts_it_and_the_agent_s_own_restart_does_not() {
     assert_eq!(app.next().unwrap(), "canary-db app:canary-db");
     world.emulator.put_secret("demo", "db", "canary-2");
     assert_eq!(app.next().unwrap(), "canary-2 app:canary-2");
-    // The agent goes and comes back, with another value that nobody has told of.
+    app.signal(Signal::TERM);
+    assert_eq!((app.next(), app.end()), (None, 128 + 15));
+    assert_eq!(running.stop().0, Some(0));
+}
+
+/// A command that is told of changes by a signal, whose log shows each; and how often the agent has been asked for variables.
+struct Told {
+    running: Running,
+    signals: usize,
+}
+
+impl Told {
+    fn start(world: &World, args: &[&str]) -> Self {
+        let args = [&["--on-change", "SIGUSR1"], args].concat();
+        let running = Running::start(&mut exec(world, &args, "trap '' USR1; while :; do sleep 0.05; done"));
+        running.wait_for("served by uid", 1);
+        Self { running, signals: 0 }
+    }
+
+    /// Waits for the next signal, because of these.
+    #[track_caller]
+    fn hears(&mut self, changed: &str) {
+        self.signals += 1;
+        self.running.wait_for("the command gets SIGUSR1", self.signals);
+        let lines = self.running.lines();
+        let last = lines.iter().rfind(|line| line.contains("the command gets SIGUSR1")).unwrap();
+        assert!(last.contains(&format!("changed: {changed}; ")), "{last}");
+    }
+
+    /// Waits until it has looked so many times at what this agent shows.
+    fn has_looked(agent: &Running, times: u64) {
+        let series = "keyferry_endpoint_requests_total{route=\"variables\",code=\"200\"} ";
+        let count = || {
+            let text = admin::get(admin::address(agent), "/metrics").1;
+            text.lines().find_map(|line| line.strip_prefix(series)?.parse().ok()).unwrap_or(0)
+        };
+        assert!(eventually(SOON, || (count() >= times).then_some(())).is_some(), "it has looked {} times", count());
+    }
+
+    /// That was all that it heard.
+    fn end(self) {
+        let (_, _, lines) = self.running.end_by(Signal::TERM);
+        let signals = lines.iter().filter(|line| line.contains("the command gets SIGUSR1")).count();
+        assert_eq!(signals, self.signals, "{lines:#?}");
+    }
+}
+
+#[test]
+fn the_agent_s_own_restart_is_no_change_and_what_has_changed_meanwhile_is() {
+    let world = world();
+    let config = format!("{ENV}admin: {{listen: \"127.0.0.1:0\"}}\n");
+    let running = agent(&world, "", &config);
+    let mut told = Told::start(&world, &[]);
+    assert_eq!(running.stop().0, Some(0));
+    let running = agent(&world, "", &config);
+    Told::has_looked(&running, 1);
+    world.emulator.put_secret("demo", "db", "canary-2");
+    told.hears("DB, URL");
     assert_eq!(running.stop().0, Some(0));
     world.emulator.put_secret("demo", "db", "canary-3");
-    let running = agent(&world, "", ENV);
-    assert_eq!(app.next().unwrap(), "canary-3 app:canary-3");
-    assert_eq!(running.stop().0, Some(0));
-    let running = agent(&world, "", ENV);
-    let asked = || world.emulator.requests().len();
-    running.wait_for("published generation 1 in serve", 1);
-    let before = asked();
-    assert!(eventually(SOON, || (asked() > before + 1).then_some(())).is_some());
-    app.signal(Signal::TERM);
-    assert_eq!(app.next(), None, "it was not started again");
-    assert_eq!(app.end(), 128 + 15);
+    let running = agent(&world, "", &config);
+    told.hears("DB, URL");
+    told.end();
     assert_eq!(running.stop().0, Some(0));
 }
 
 #[test]
-fn a_signal_tells_of_what_it_has_and_a_token_is_no_change() {
+fn a_token_and_what_nobody_has_are_no_change() {
     let world = World::with(Settings { token_lifetime: 6, ..Settings::default() });
-    world.emulator.put_secret("demo", "db", "1");
-    world.emulator.put_secret("demo", "other", "1");
-    let tokens = "secrets: {db: keyvault:demo/secrets/db, other: keyvault:demo/secrets/other, \
+    for name in ["db", "key", "other"] {
+        world.emulator.put_secret("demo", name, "1");
+    }
+    let tokens = "secrets: {db: keyvault:demo/secrets/db, key: keyvault:demo/secrets/key, other: keyvault:demo/secrets/other, \
                   token: \"entra:https://cognitiveservices.azure.com/.default\"}\n\
-                  env: {DB: {secret: db}, TOKEN: {secret: token}}\n";
+                  env: {DB: {secret: db}, TOKEN: {secret: token}, BOTH: {template: \"{{ secrets.token }} {{ secrets.key }}\"}}\n\
+                  admin: {listen: \"127.0.0.1:0\"}\n";
     let running = agent(&world, "", tokens);
-    let mut app = App::start(&mut exec(&world, &["--on-change", "SIGUSR1"], LISTENS));
-    assert_eq!(app.next().unwrap(), "ready");
+    let mut told = Told::start(&world, &[]);
     // Two new tokens, and a secret that no variable is made of.
     running.wait_for("published generation 3 in serve", 1);
     world.emulator.put_secret("demo", "other", "2");
-    let asked = || world.emulator.requests().iter().filter(|request| request.path.ends_with("/other")).count();
-    let before = asked();
-    assert!(eventually(SOON, || (asked() > before + 1).then_some(())).is_some());
+    running.wait_for("in serve: other", 1);
     world.emulator.put_secret("demo", "db", "2");
-    assert_eq!(app.next().unwrap(), "USR1", "the first of them");
-    app.signal(Signal::TERM);
-    assert_eq!((app.next().unwrap().as_str(), app.end()), ("TERM", 3));
+    told.hears("DB");
+    world.emulator.put_secret("demo", "key", "2");
+    told.hears("BOTH");
+    told.end();
     assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn what_is_optional_and_not_there_is_taken_away_and_comes() {
+    let world = world();
+    let optional = "secrets: {db: keyvault:demo/secrets/db, key: {from: keyvault:demo/secrets/key, optional: true}}\n\
+                    env: {DB: {secret: db}, KEY: {secret: key}}\n";
+    let running = agent(&world, "", optional);
+    for only in [&[][..], &["--only", "KEY"]] {
+        let ended = end(exec(&world, only, "echo \"[$DB] [${KEY-none}]\"").env("KEY", "placeholder"));
+        let expected = if only.is_empty() { "[canary-db] [none]\n" } else { "[] [none]\n" };
+        assert_eq!(stdout(&ended), expected, "{ended:?}");
+    }
+    let mut told = Told::start(&world, &[]);
+    world.emulator.put_secret("demo", "key", "k");
+    told.hears("KEY");
+    told.end();
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn only_what_is_wanted_is_waited_for() {
+    let world = world();
+    let gone = "secrets: {db: keyvault:demo/secrets/db, gone: keyvault:demo/secrets/gone}\n\
+                env: {DB: {secret: db}, GONE: {secret: gone}}\n";
+    let running = agent(&world, "", gone);
+    let ended = end(&mut exec(&world, &["--only", "DB"], "echo \"$DB\""));
+    assert_eq!(stdout(&ended), "canary-db\n", "{ended:?}");
+    let short = "startup: {timeout: 1s}";
+    let ended = end(exec(&world, &[], "echo started").env("KEYFERRY_CONFIG_YAML", short));
+    ended.expect(69, &["GONE: the secret gone has no value yet"]);
+    assert!(ended.stdout.is_empty());
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn a_variable_that_the_agent_reads_anew_is_a_change() {
+    let world = world();
+    let serve = format!("serve: {{socket: {{path: {}}}}}\n", socket(&world).display());
+    let file = world.root.path().join("keyferry.yaml");
+    let write = |env: &str| {
+        let secrets = "secrets: {db: keyvault:demo/secrets/db, other: keyvault:demo/secrets/other}\n";
+        fs::write(&file, format!("{}{serve}refresh: {{settle: 0s}}\n{secrets}env: {env}\n", world.preamble(&["demo"])))
+            .unwrap();
+    };
+    write("{DB: {secret: db}}");
+    let mut command = crate::harness::binary(&["run", "--config", file.to_str().unwrap()]);
+    let running = Running::start(command.envs(world.environment()));
+    let mut told = Told::start(&world, &[]);
+    write("{DB: {secret: db}, OTHER: {secret: other}}");
+    running.signal(Signal::HUP);
+    told.hears("OTHER");
+    told.end();
+    assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn a_server_that_says_nothing_costs_the_deadline_and_no_more() {
+    let world = world();
+    let _listener = UnixListener::bind(socket(&world)).unwrap();
+    let ended = end(exec(&world, &[], "echo started").env("KEYFERRY_CONFIG_YAML", "startup: {timeout: 1s}"));
+    ended.expect(69, &["has not answered until the deadline"]);
+    assert!(ended.took < std::time::Duration::from_secs(5), "{:?}", ended.took);
 }
 
 #[test]
@@ -178,32 +293,39 @@ fn whoever_takes_the_socket_over_is_not_believed() {
     assert_eq!(running.stop().0, Some(0));
     fs::remove_file(socket(&world)).ok();
     fs::set_permissions(world.root.path(), fs::Permissions::from_mode(0o777)).unwrap();
-    // Another user's process, with a socket of its own in the same place.
+    // Another user's process, with a socket of its own in the same place, which answers as an agent would.
     let script = format!(
-        "import socket; s = socket.socket(socket.AF_UNIX); s.bind('{0}'); import os; os.chmod('{0}', 0o777); s.listen(); \
-         print('listens', flush=True); import time; time.sleep(1000)",
+        "import os, socket; s = socket.socket(socket.AF_UNIX); s.bind('{0}'); os.chmod('{0}', 0o777); s.listen()
+while True:
+    c, _ = s.accept()
+    c.recv(4096)
+    body = b'{{\"variables\": [{{\"name\": \"DB\", \"value\": \"another\"}}]}}'
+    c.sendall(b'HTTP/1.1 200 OK\\r\\ncontent-length: %d\\r\\nconnection: close\\r\\n\\r\\n' % len(body) + body)
+    c.close()
+",
         socket(&world).display()
     );
-    let mut other = Command::new("python3").args(["-c", &script]).uid(1000).stdout(Stdio::piped()).spawn().unwrap();
+    let mut other = Command::new("python3");
+    // Ended with the test, however that ends.
+    let other = Running::start(other.args(["-c", &script]).uid(1000).stderr(Stdio::piped()));
     child.wait_for("is served by uid 1000 now, and was by uid 0 before", 1);
-    other.kill().unwrap();
-    other.wait().unwrap();
-    assert_eq!(child.end_by(Signal::TERM).0, Some(128 + 15));
+    let (code, _, lines) = child.end_by(Signal::TERM);
+    assert_eq!(code, Some(128 + 15));
+    assert!(!lines.iter().any(|line| line.contains("changed:")), "{lines:#?}");
+    other.signal(Signal::KILL);
 }
 
 #[test]
 fn what_is_no_agent_is_not_believed() {
     let world = world();
     let listener = UnixListener::bind(socket(&world)).unwrap();
-    let server = std::thread::spawn(move || {
-        use std::io::{Read as _, Write as _};
-        for _ in 0..2 {
-            let (mut stream, _) = listener.accept().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
             let mut request = [0; 4096];
             assert!(stream.read(&mut request).unwrap() > 0);
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\n[]").unwrap();
         }
     });
     end(&mut exec(&world, &[], "echo started")).expect(69, &["answers in another way than this version does"]);
-    server.join().unwrap();
 }

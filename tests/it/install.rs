@@ -34,7 +34,8 @@ fn it_is_there_whole_and_can_be_started() {
     assert!(ended.stdout.is_empty());
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o555);
     assert!(fs::read(&path).unwrap() == fs::read(env!("CARGO_BIN_EXE_keyferry")).unwrap());
-    // Where an older one runs, a newer one takes its place.
+    // Where an older one runs, a newer one takes its place, and what a crash has left goes.
+    fs::write(volume.path().join(".keyferry-new"), "half").unwrap();
     let mut running = Command::new(&path);
     let mut running =
         running.args(["exec", "--", "/bin/cat"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();

@@ -1,6 +1,6 @@
 //! The variables of a keyferry that runs beside the command: whoever starts it there needs no identity.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,13 +9,12 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use super::given::Given;
+use super::given::{Given, One};
 use super::{Ended, Told, told};
-use crate::command::status::answer;
+use crate::command::status::{answer, unanswered};
 use crate::exit::Exit;
 use crate::local::{self, Believed, Silence};
 use crate::process;
-use crate::reference::Reference;
 use crate::secret::SecretValue;
 
 /// Asked again so soon at first, and so late at last.
@@ -27,11 +26,15 @@ pub(super) struct Beside {
     /// The variables that are wanted; all, if none is named.
     only: BTreeSet<String>,
     believed: Believed,
+    /// How often something was given.
+    news: u64,
 }
 
 /// Why nothing was given.
 enum Refused {
-    /// There may be something soon.
+    /// Nobody was heard.
+    Silent(Ended),
+    /// There may be something soon, which news will tell of.
     NotYet(Ended),
     /// Waiting is in vain.
     Never(Ended),
@@ -39,13 +42,13 @@ enum Refused {
 
 impl From<Silence> for Refused {
     fn from(silence: Silence) -> Self {
-        Self::NotYet(Ended::new(Exit::Unavailable, silence.into_reason()))
+        Self::Silent(unanswered(silence))
     }
 }
 
 impl Beside {
     pub(super) fn new(socket: &Path, only: &[String]) -> Self {
-        Self { socket: socket.to_owned(), only: only.iter().cloned().collect(), believed: Believed::Anybody }
+        Self { socket: socket.to_owned(), only: only.iter().cloned().collect(), believed: Believed::Anybody, news: 0 }
     }
 
     /// Tells the first variables that there are, or why there are none after this time; then whatever is new.
@@ -58,16 +61,15 @@ impl Beside {
         }
         let [mut again, longest] = AGAIN;
         loop {
-            match self.follow(&tell).await {
-                Ok(()) => {
-                    again = AGAIN[0];
-                    said.lines.clear();
-                }
-                Err(Refused::NotYet(ended) | Refused::Never(ended)) => {
+            let began = self.news;
+            match self.follow(&tell, &mut said).await {
+                Ok(()) => {}
+                Err(Refused::Silent(ended) | Refused::NotYet(ended) | Refused::Never(ended)) => {
                     complain(ended, &mut said);
-                    again = longest.min(again.saturating_mul(2));
                 }
             }
+            // Whoever ends every connection at once is not asked without end.
+            again = if self.news > began { AGAIN[0] } else { longest.min(again.saturating_mul(2)) };
             sleep(again).await;
         }
     }
@@ -79,7 +81,7 @@ impl Beside {
             match self.look().await {
                 Ok(given) => return Ok(given),
                 Err(Refused::Never(ended)) => return Err(ended),
-                Err(Refused::NotYet(ended)) => complain(ended, said),
+                Err(Refused::Silent(ended) | Refused::NotYet(ended)) => complain(ended, said),
             }
             sleep(again).await;
             again = longest.min(again.saturating_mul(2));
@@ -87,25 +89,32 @@ impl Beside {
     }
 
     /// As long as the agent can be heard.
-    async fn follow(&mut self, tell: &watch::Sender<Told>) -> Result<(), Refused> {
-        // Before the look: what changes between the two is looked at again.
+    async fn follow(&mut self, tell: &watch::Sender<Told>, said: &mut Ended) -> Result<(), Refused> {
         let mut news = local::watch(&self.socket, self.believed).await?;
-        loop {
-            told(tell, Ok(self.look().await?));
-            if news.next().await.is_none() {
-                return Ok(());
+        // What changes after it has begun is told: so the look comes after that.
+        let mut is_heard = news.begun().await;
+        while is_heard.is_some() {
+            match self.look().await {
+                Ok(given) => {
+                    told(tell, Ok(given));
+                    said.lines.clear();
+                    self.news = self.news.saturating_add(1);
+                }
+                Err(silent @ Refused::Silent(_)) => return Err(silent),
+                // When that changes, there is news.
+                Err(Refused::NotYet(ended) | Refused::Never(ended)) => complain(ended, said),
             }
+            is_heard = news.next().await;
         }
+        Ok(())
     }
 
     async fn look(&mut self) -> Result<Given, Refused> {
-        // What goes into them first: a change between the two is noticed by the values, and the other way round it would be lost.
-        let listing = self.ask("/v1/secrets").await?;
-        let variables = self.ask("/v1/env?format=json").await?;
-        let given = given(&variables, &listing, &self.only).ok_or_else(|| {
-            Refused::Never(self.ended(Exit::Unavailable, "answers in another way than this version does"))
-        })?;
-        if given.set.is_empty() && self.only.is_empty() {
+        let answer = self.ask("/v1/variables").await?;
+        let Ok(Listing { variables }) = serde_json::from_slice(answer.expose()) else {
+            return Err(Refused::Never(self.ended(Exit::Unavailable, "answers in another way than this version does")));
+        };
+        if variables.is_empty() {
             let line = format!(
                 "shows no variables to this user, uid {}: write some in its configuration, 'env: {{NAME: {{secret: <name>}}}}', and \
                  let 'allow' of 'serve.socket' show this user their secrets",
@@ -113,9 +122,22 @@ impl Beside {
             );
             return Err(Refused::Never(self.ended(Exit::Denied, &line)));
         }
-        if let Some(name) = self.only.iter().find(|name| !given.set.contains_key(*name)) {
+        let is_shown = |name: &&String| variables.iter().any(|listed| listed.name == **name);
+        if let Some(name) = self.only.iter().find(|name| !is_shown(name)) {
             let line = format!("shows this user, uid {}, no variable {name}, which --only names", process::uid());
             return Err(Refused::Never(self.ended(Exit::Denied, &line)));
+        }
+        let mut given = Given::default();
+        for listed in variables.into_iter().filter(|listed| self.only.is_empty() || self.only.contains(&listed.name)) {
+            if let Some(Trouble { code, message }) = listed.trouble {
+                let says = format!("says: {message}");
+                return Err(match code.as_str() {
+                    "NoValueYet" => Refused::NotYet(self.ended(Exit::Unavailable, &says)),
+                    _ => Refused::Never(self.ended(Exit::Content, &says)),
+                });
+            }
+            let value = listed.value.map(|value| SecretValue::new(value.into_bytes()));
+            given.0.insert(listed.name, One { value, token: listed.token });
         }
         Ok(given)
     }
@@ -151,35 +173,22 @@ fn complain(ended: Ended, said: &mut Ended) {
     }
 }
 
-/// What there is, as an agent lists it.
+/// What an agent answers; the rest of it does not matter here.
 #[derive(Deserialize)]
 struct Listing {
-    secrets: Vec<Listed>,
+    variables: Vec<Listed>,
 }
 
 #[derive(Deserialize)]
 struct Listed {
     name: String,
-    reference: Option<String>,
-    version: String,
-    variables: Vec<String>,
+    value: Option<String>,
+    token: Option<String>,
+    trouble: Option<Trouble>,
 }
 
-/// The variables that are wanted of what was answered; none if it is not understood.
-fn given(variables: &SecretValue, listing: &SecretValue, only: &BTreeSet<String>) -> Option<Given> {
-    let is_wanted = |name: &String| only.is_empty() || only.contains(name);
-    let set: BTreeMap<String, String> = serde_json::from_slice(variables.expose()).ok()?;
-    let Listing { secrets } = serde_json::from_slice(listing.expose()).ok()?;
-    let set = set.into_iter().filter(|(name, _)| is_wanted(name));
-    let set = set.map(|(name, value)| (name, SecretValue::new(value.into_bytes()))).collect();
-    let (tokens, others): (Vec<_>, Vec<_>) = secrets.into_iter().partition(|listed| {
-        matches!(listed.reference.as_deref().map(Reference::parse), Some(Ok(Reference::Token { .. })))
-    });
-    let of_tokens: BTreeSet<String> = tokens.into_iter().flat_map(|token| token.variables).filter(is_wanted).collect();
-    let is_beside = |listed: &Listed| listed.variables.iter().any(|name| of_tokens.contains(name));
-    let beside_tokens = others.into_iter().filter(is_beside).map(|listed| (listed.name, listed.version)).collect();
-    Some(Given { set, unset: BTreeSet::new(), of_tokens, beside_tokens })
+#[derive(Deserialize)]
+struct Trouble {
+    code: String,
+    message: String,
 }
-
-#[cfg(test)]
-mod tests;

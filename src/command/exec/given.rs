@@ -1,77 +1,70 @@
-//! The variables that a command is given, and by what one can tell whether it should have others. Pure.
+//! The variables that a command is given, and whether it should have others. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::exit::Exit;
-use crate::reference::SecretName;
-use crate::secret::SecretValue;
-use crate::snapshot::Snapshot;
-
 use super::Ended;
+use crate::exit::Exit;
+use crate::secret::SecretValue;
+use crate::snapshot::{Snapshot, Standing};
 
-/// Variables with their values, made of one whole.
+/// Variables, of one whole. What has no value is taken away: it is made of what is optional and not there.
 #[derive(Debug, Default)]
-pub(super) struct Given {
-    /// What is set.
-    pub(super) set: BTreeMap<String, SecretValue>,
-    /// What is taken away: made of what is optional and not there.
-    pub(super) unset: BTreeSet<String>,
-    /// What a token goes into: a refreshed token alone is no reason to restart anything, so their values say nothing.
-    pub(super) of_tokens: BTreeSet<String>,
-    /// The editions of what goes into those besides.
-    pub(super) beside_tokens: BTreeMap<String, String>,
+pub(super) struct Given(pub(super) BTreeMap<String, One>);
+
+/// One variable.
+#[derive(Debug)]
+pub(super) struct One {
+    /// Its value, if it has one.
+    pub(super) value: Option<SecretValue>,
+    /// Of what a token goes into: the editions of what else does.
+    pub(super) token: Option<String>,
 }
 
-/// What of the configuration one must know for it.
-#[derive(Debug, Default)]
-pub(super) struct Kinds {
-    /// The secrets that are tokens.
-    pub(super) tokens: BTreeSet<SecretName>,
-    /// The secrets that must be there.
-    pub(super) required: BTreeSet<SecretName>,
+impl One {
+    /// Whether it is as good as it was. A refreshed token alone is no reason to restart anything, so that the value of what
+    /// one goes into says nothing.
+    fn is_as(&self, before: &Self) -> bool {
+        match (&self.value, &before.value) {
+            (Some(now), Some(then)) => match (&self.token, &before.token) {
+                (Some(now), Some(then)) => now == then,
+                _ => now.ct_eq(then),
+            },
+            (now, then) => now.is_none() && then.is_none(),
+        }
+    }
 }
 
 impl Given {
     /// The variables of a whole, or why they cannot be made.
-    pub(super) fn of(snapshot: &Snapshot, kinds: &Kinds) -> Result<Self, Ended> {
-        let unusable = |reason: String| Ended::new(Exit::Content, reason);
-        let variables = &snapshot.env;
-        let lacking = |name: &&SecretName| kinds.required.contains(*name) && !snapshot.secrets.contains_key(*name);
-        if let Some(name) = variables.uses().map(|(name, _)| name).find(lacking) {
-            return Err(unusable(format!("the secret {name} has no value any more")));
+    pub(super) fn of(snapshot: &Snapshot) -> Result<Self, Ended> {
+        let (mut given, mut wrong) = (BTreeMap::new(), Vec::new());
+        for (name, variable) in &snapshot.env.0 {
+            let token = snapshot.beside_token(variable, "");
+            let value = match snapshot.standing(name, variable) {
+                Standing::Set(value) => Some(value),
+                Standing::Unset => None,
+                Standing::Awaited(secret) => {
+                    wrong.push(format!("{name}: the secret {secret} has no value yet"));
+                    continue;
+                }
+                Standing::Failed(reason) => {
+                    wrong.push(reason);
+                    continue;
+                }
+            };
+            given.insert(name.clone(), One { value, token });
         }
-        let values = variables.values(&snapshot.secrets).map_err(|failure| unusable(failure.to_string()))?;
-        let mut given =
-            Self { set: values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(), ..Self::default() };
-        for (variable, made) in &variables.0 {
-            if !given.set.contains_key(variable) {
-                given.unset.insert(variable.clone());
-            }
-            if !made.uses().any(|(name, _)| kinds.tokens.contains(name)) {
-                continue;
-            }
-            given.of_tokens.insert(variable.clone());
-            let beside = made.uses().map(|(name, _)| name).filter(|name| !kinds.tokens.contains(*name));
-            let edition = |name: &SecretName| Some((name.to_string(), snapshot.secrets.get(name)?.version.to_string()));
-            given.beside_tokens.extend(beside.filter_map(edition));
-        }
-        Ok(given)
+        if wrong.is_empty() { Ok(Self(given)) } else { Err(Ended { exit: Exit::Content, lines: wrong }) }
     }
 
-    /// The names of what is not as it was: variables, and secrets that go into one with a token.
-    pub(super) fn difference(&self, now: &Self) -> BTreeSet<String> {
-        let steady = |given: &Self, name: &String| given.set.contains_key(name) && !given.of_tokens.contains(name);
-        let is_other = |name: &&String| match (steady(self, name), steady(now, name)) {
-            (true, true) => match (self.set.get(*name), now.set.get(*name)) {
-                (Some(before), Some(now)) => !before.ct_eq(now),
-                (before, now) => before.is_some() != now.is_some(),
-            },
-            (before, now) => before != now,
+    /// The variables that are not as they were.
+    pub(super) fn difference<'a>(&'a self, now: &'a Self) -> BTreeSet<&'a str> {
+        const NONE: &One = &One { value: None, token: None };
+        let is_other = |name: &&String| {
+            let one = |given: &'a Self| given.0.get(*name).unwrap_or(NONE);
+            !one(now).is_as(one(self))
         };
-        let variables = self.set.keys().chain(now.set.keys()).filter(is_other);
-        let editions = self.beside_tokens.keys().chain(now.beside_tokens.keys());
-        let is_newer = |name: &&String| self.beside_tokens.get(*name) != now.beside_tokens.get(*name);
-        variables.chain(editions.filter(is_newer)).cloned().collect()
+        self.0.keys().chain(now.0.keys()).filter(is_other).map(String::as_str).collect()
     }
 }
 

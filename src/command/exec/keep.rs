@@ -144,8 +144,7 @@ impl<'a> Keeper<'a> {
 fn news(newest: &mut watch::Receiver<Told>, held: &Given) -> Option<(Arc<Given>, String)> {
     match newest.borrow_and_update().as_ref()? {
         Ok(now) => {
-            let names = held.difference(now);
-            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let names: Vec<&str> = held.difference(now).into_iter().collect();
             (!names.is_empty()).then(|| (Arc::clone(now), few(&names)))
         }
         Err(ended) => {

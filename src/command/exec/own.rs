@@ -1,12 +1,12 @@
 //! The variables as keyferry makes them itself, with an identity of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-use super::given::{Given, Kinds};
+use super::given::Given;
 use super::latest::Latest;
 use super::{Ended, Told, told};
 use crate::agent::Agent;
@@ -16,7 +16,6 @@ use crate::command::start::{self, Started};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::metrics::Metrics;
-use crate::reference::Reference;
 use crate::snapshot::Snapshot;
 
 /// Where the deadline was too near.
@@ -54,11 +53,10 @@ impl<'a> Own<'a> {
             if !view.borrow().is_fresh() {
                 return told(&tell, Err(init::why(&view.borrow(), config, TO_LEARN)));
             }
-            let kinds = kinds(config);
             loop {
                 let snapshot = newest.borrow_and_update().clone();
                 if let Some(snapshot) = snapshot {
-                    told(&tell, Given::of(&snapshot, &kinds));
+                    told(&tell, Given::of(&snapshot));
                 }
                 if newest.changed().await.is_err() {
                     return;
@@ -69,15 +67,5 @@ impl<'a> Own<'a> {
             () = agent.run(events) => told(&tell, Err(Ended::new(Exit::Bug, "the loop has ended"))),
             () = telling => {}
         }
-    }
-}
-
-fn kinds(config: &Config) -> Kinds {
-    let is_token = |reference: &Reference| matches!(reference, Reference::Token { .. });
-    let secrets = || config.secrets.iter();
-    let names = |of: &mut dyn Iterator<Item = &crate::reference::SecretName>| of.cloned().collect::<BTreeSet<_>>();
-    Kinds {
-        tokens: names(&mut secrets().filter(|(_, secret)| is_token(&secret.reference)).map(|(name, _)| name)),
-        required: names(&mut secrets().filter(|(_, secret)| !secret.optional).map(|(name, _)| name)),
     }
 }

@@ -57,6 +57,11 @@ impl Shown {
         if !names.is_empty() {
             next.changes.push_back(Arc::new(Change { generation: snapshot.generation, names: names.clone() }));
         }
+        if self.snapshot.env != snapshot.env {
+            // Whoever follows looks at everything anew: no name says which variables came and went.
+            next.changes.clear();
+            next.forgotten = snapshot.generation;
+        }
         while next.changes.len() > REMEMBERED {
             let oldest = next.changes.pop_front();
             next.forgotten = oldest.map_or(next.forgotten, |change| change.generation);

@@ -1,11 +1,8 @@
 //! What there is, without any value. Pure.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 
 use super::board::Shown;
-use super::env::is_visible;
 use crate::config::serve::Visible;
 use crate::moment::UnixTime;
 use crate::reference::SecretName;
@@ -25,14 +22,10 @@ pub(super) struct Listing {
 #[serde(rename_all = "camelCase")]
 struct Listed {
     name: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reference: Option<String>,
     version: String,
     /// The whole with which its value came.
     generation: u64,
     parts: Vec<&'static str>,
-    /// The variables of `/v1/env` that are made of it.
-    variables: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     age_seconds: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,22 +35,13 @@ struct Listed {
 impl Listing {
     /// Everything that the caller may see and that has a value.
     pub(super) fn new(shown: &Shown, view: &View, visible: &Visible, now: UnixTime) -> Self {
-        let mut made_of: BTreeMap<&SecretName, Vec<&str>> = BTreeMap::new();
-        let wanted = shown.snapshot.env.0.iter().filter(|(_, variable)| is_visible(variable, visible));
-        for (variable, name) in
-            wanted.flat_map(|(name, variable)| variable.secrets().into_iter().map(move |it| (name, it)))
-        {
-            made_of.entry(name).or_default().push(variable);
-        }
         let listed = |(name, secret): (&SecretName, &std::sync::Arc<Secret>)| {
             let known = view.status.names.get(name);
             Listed {
                 name: name.to_string(),
-                reference: known.map(|known| known.reference.to_string()),
                 version: secret.version.to_string(),
                 generation: shown.since(name).0,
                 parts: secret.parts.keys().map(|part| part.name()).collect(),
-                variables: made_of.get(name).into_iter().flatten().map(|name| (*name).to_owned()).collect(),
                 age_seconds: known.and_then(|known| known.changed).map(|changed| now.since(changed).as_secs()),
                 expires: known.and_then(|known| known.expires).map(rfc3339),
             }

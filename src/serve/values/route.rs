@@ -18,6 +18,8 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 pub(super) enum Asked {
     /// The variables, written in this way.
     Env(Syntax),
+    /// The variables, one by one.
+    Variables,
     /// What there is.
     Secrets,
     /// One value.
@@ -48,6 +50,7 @@ pub(super) fn name(path: &str) -> &'static str {
     match path {
         "/v1/env" => "env",
         "/v1/secrets" => "secrets",
+        "/v1/variables" => "variables",
         "/v1/watch" => "watch",
         "/v1/refresh" => "refresh",
         "/v1/status" => "status",
@@ -64,7 +67,7 @@ pub(super) fn asked(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<A
     let name = path.strip_prefix(SECRET);
     let known: &[&str] = match path {
         "/v1/env" => &["format"],
-        "/v1/secrets" | "/v1/watch" | "/v1/refresh" | "/v1/status" => &[],
+        "/v1/secrets" | "/v1/variables" | "/v1/watch" | "/v1/refresh" | "/v1/status" => &[],
         _ if name.is_some() => &["part", "wait"],
         _ => return Err(Refusal::new(StatusCode::NOT_FOUND, "NotFound", NO_SUCH_PATH)),
     };
@@ -78,6 +81,7 @@ pub(super) fn asked(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<A
     Ok(match path {
         "/v1/env" => Asked::Env(syntax(query.get("format"), headers)?),
         "/v1/secrets" => Asked::Secrets,
+        "/v1/variables" => Asked::Variables,
         "/v1/watch" => Asked::Watch,
         "/v1/refresh" => Asked::Refresh,
         "/v1/status" => Asked::Status,
@@ -91,8 +95,8 @@ pub(super) fn asked(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<A
     })
 }
 
-const NO_SUCH_PATH: &str = "there is nothing here: ask for /v1/env, /v1/secrets, /v1/secrets/{name}, /v1/watch, /v1/status, \
-                            or POST to /v1/refresh";
+const NO_SUCH_PATH: &str = "there is nothing here: ask for /v1/env, /v1/variables, /v1/secrets, /v1/secrets/{name}, /v1/watch, \
+                            /v1/status, or POST to /v1/refresh";
 
 /// The same whether there is no such secret or the caller may not see it.
 pub(super) fn no_such_secret() -> Refusal {

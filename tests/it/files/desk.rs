@@ -99,7 +99,8 @@ pub(crate) fn snapshot<'a>(dir: &Path, files: impl IntoIterator<Item = (&'a str,
     }
     let layouts = Arc::new(BTreeMap::from([(dir.to_path_buf(), layout)]));
     let (unknown, rendered) = (BTreeSet::new(), BTreeMap::new());
-    Arc::new(Snapshot { generation: Generation(1), secrets, unknown, layouts, env: Arc::default(), rendered })
+    let (absent, tokens, env) = (BTreeSet::new(), BTreeSet::new(), Arc::default());
+    Arc::new(Snapshot { generation: Generation(1), secrets, unknown, absent, tokens, layouts, env, rendered })
 }
 
 pub(crate) fn try_publish(sink: &mut FilesSink, dir: &Path, files: &[(&str, &str)]) -> Result<Published, SinkError> {

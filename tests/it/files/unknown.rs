@@ -30,7 +30,8 @@ fn partly(dir: &Path, files: &[(&str, &str)], unknown: &[&str]) -> Arc<Snapshot>
     let known = whole.secrets.iter().filter(|(name, _)| !names.contains(*name));
     let secrets: BTreeMap<_, _> = known.map(|(name, secret)| (name.clone(), Arc::clone(secret))).collect();
     let (layouts, rendered) = (Arc::clone(&whole.layouts), BTreeMap::new());
-    Arc::new(Snapshot { generation: whole.generation, secrets, unknown: names, layouts, env: Arc::default(), rendered })
+    let (unknown, absent, tokens, env) = (names, BTreeSet::new(), BTreeSet::new(), Arc::default());
+    Arc::new(Snapshot { generation: whole.generation, secrets, unknown, absent, tokens, layouts, env, rendered })
 }
 
 fn publish(desk: &Desk, sink: &mut impl Sink, files: &[(&str, &str)], unknown: &[&str]) -> Published {

@@ -12,7 +12,8 @@ pub(in crate::serve) fn whole(generation: u64, values: &[(&str, &str)]) -> Arc<S
     let secrets = values.iter().map(secret).collect();
     let (layouts, env) = (Arc::default(), Arc::default());
     let (unknown, rendered) = (BTreeSet::new(), BTreeMap::new());
-    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, layouts, env, rendered })
+    let (absent, tokens) = (BTreeSet::new(), BTreeSet::new());
+    Arc::new(Snapshot { generation: Generation(generation), secrets, unknown, absent, tokens, layouts, env, rendered })
 }
 
 /// What is shown after these, one after the other.
