@@ -34,6 +34,7 @@ mod lists;
 mod monitoring;
 mod network;
 mod outages;
+mod platforms;
 mod reload;
 mod rotation;
 mod sdk;
