@@ -24,6 +24,12 @@ python:
     target/python/bin/python tests/python/get_tokens_with_the_official_sdk.py target/debug/keyferry-emulator target/debug/keyferry
     target/python/bin/python tests/python/describe_with_the_official_sdk.py target/debug/keyferry-emulator target/debug/keyferry
 
+# Every az command of the documents and of deploy/azure, by azure-cli's own parser: some minutes and 750 MB to install it.
+azure-cli:
+    python3 -m venv target/azure-cli
+    target/azure-cli/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements-azure-cli.txt
+    target/azure-cli/bin/python tests/python/parse_with_the_official_cli.py
+
 # The official SDK for Node.js gets tokens from an agent (Node.js 20 with npm).
 node:
     cargo build --locked -p keyferry -p keyferry-emulator
