@@ -50,6 +50,10 @@ monitoring:
 container:
     .ci/container
 
+# What deploy/ has for a cluster, on that of KUBECONFIG: see .ci/e2e for what else it wants to be told.
+e2e:
+    .ci/e2e
+
 # Licences, advisories, sources and duplicates of what is linked (cargo install cargo-deny).
 deny:
     cargo deny --workspace check

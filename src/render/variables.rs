@@ -53,6 +53,12 @@ impl Variables {
 }
 
 impl Variable {
+    /// Whether every shell and every Kubernetes takes this for a variable's name.
+    pub fn may_be_called(name: &str) -> bool {
+        let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        is_word && !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit())
+    }
+
     /// The secrets that it is made of, and which part of each.
     pub fn uses(&self) -> impl Iterator<Item = (&SecretName, Part)> {
         let (secret, template) = match self {

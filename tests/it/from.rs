@@ -33,7 +33,10 @@ fn socket(world: &World) -> PathBuf {
 /// An agent with this socket; `allow` is what follows the path.
 fn agent(world: &World, allow: &str, rest: &str) -> Running {
     let serve = format!("serve: {{socket: {{path: {}{allow}}}}}\n", socket(world).display());
-    world.run(&format!("{}{serve}refresh: {{interval: 1s, settle: 0s}}\n{rest}", world.preamble(&["demo"])))
+    let running =
+        world.run(&format!("{}{serve}refresh: {{interval: 1s, settle: 0s}}\n{rest}", world.preamble(&["demo"])));
+    running.wait_for("values are served at the socket", 1);
+    running
 }
 
 /// The command of the application's container: it has no identity and no configuration.
@@ -49,10 +52,11 @@ fn exec(world: &World, args: &[&str], script: &str) -> Command {
 fn the_agent_s_variables_are_the_command_s() {
     let world = world();
     // Whoever asks before the agent runs waits for it.
-    let mut early = exec(&world, &[], "echo \"$DB $URL $PLAIN\"").env("PLAIN", "p").spawn().unwrap();
+    let early = Running::start(&mut exec(&world, &[], "test \"$DB $URL\" = 'canary-db app:canary-db' && sleep 1000"));
+    early.wait_for("asking again for variables", 1);
     let running = agent(&world, "", ENV);
-    let status = eventually(SOON, || early.try_wait().unwrap()).expect("it ends");
-    assert!(status.success());
+    early.wait_for("served by uid", 1);
+    assert_eq!(early.end_by(Signal::TERM).0, Some(128 + 15), "it had the values");
     for once in [&[][..], &["--once"]] {
         let ended = end(exec(&world, once, "env").env("DB", "old").env("VAULT", "https://demo.vault.azure.net/"));
         ended.expect(0, &[]);

@@ -10,15 +10,18 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::given::{Given, One};
-use super::{Ended, Told, told};
+use super::{Ended, OWN, Told, told};
 use crate::command::status::{answer, unanswered};
 use crate::exit::Exit;
 use crate::local::{self, Believed, Silence};
 use crate::process;
+use crate::render::Variable;
 use crate::secret::SecretValue;
 
-/// Asked again so soon at first, and so late at last.
-const AGAIN: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
+/// Asked again so soon at first.
+const SOON: Duration = Duration::from_millis(50);
+/// And so late at last.
+const LATE: Duration = Duration::from_secs(2);
 
 /// The agent.
 pub(super) struct Beside {
@@ -59,7 +62,7 @@ impl Beside {
             Ok(Err(ended)) => return told(&tell, Err(ended)),
             Err(_) => return told(&tell, Err(said)),
         }
-        let [mut again, longest] = AGAIN;
+        let mut again = SOON;
         loop {
             let began = self.news;
             match self.follow(&tell, &mut said).await {
@@ -69,14 +72,14 @@ impl Beside {
                 }
             }
             // Whoever ends every connection at once is not asked without end.
-            again = if self.news > began { AGAIN[0] } else { longest.min(again.saturating_mul(2)) };
+            again = if self.news > began { SOON } else { LATE.min(again.saturating_mul(2)) };
             sleep(again).await;
         }
     }
 
     /// Waits for variables; meanwhile `said` is why there are none yet.
     async fn first(&mut self, said: &mut Ended) -> Result<Given, Ended> {
-        let [mut again, longest] = AGAIN;
+        let mut again = SOON;
         loop {
             match self.look().await {
                 Ok(given) => return Ok(given),
@@ -84,7 +87,7 @@ impl Beside {
                 Err(Refused::Silent(ended) | Refused::NotYet(ended)) => complain(ended, said),
             }
             sleep(again).await;
-            again = longest.min(again.saturating_mul(2));
+            again = LATE.min(again.saturating_mul(2));
         }
     }
 
@@ -111,7 +114,9 @@ impl Beside {
 
     async fn look(&mut self) -> Result<Given, Refused> {
         let answer = self.ask("/v1/variables").await?;
-        let Ok(Listing { variables }) = serde_json::from_slice(answer.expose()) else {
+        let listing: Option<Listing> = serde_json::from_slice(answer.expose()).ok();
+        let is_name = |listed: &Listed| Variable::may_be_called(&listed.name) && !listed.name.starts_with(OWN);
+        let Some(Listing { variables }) = listing.filter(|listing| listing.variables.iter().all(is_name)) else {
             return Err(Refused::Never(self.ended(Exit::Unavailable, "answers in another way than this version does")));
         };
         if variables.is_empty() {

@@ -11,7 +11,8 @@ impl Checker<'_> {
     pub(super) fn env(&mut self, raw: &Raw, secrets: &Secrets) -> Variables {
         let mut variables = Variables::default();
         for (name, variable) in &raw.env {
-            if let Err(message) = check_name(name) {
+            if !Variable::may_be_called(name) {
+                let message = "a variable's name has only letters, digits and '_', and does not begin with a digit";
                 self.key_problem(&["env", name], message);
             }
             let variable = self.variable(name, variable, raw, secrets);
@@ -104,13 +105,4 @@ impl Checker<'_> {
         }
         None
     }
-}
-
-/// A name that every shell and every Kubernetes takes for a variable's.
-fn check_name(name: &str) -> Result<(), &'static str> {
-    let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if name.is_empty() || !is_word || name.starts_with(|first: char| first.is_ascii_digit()) {
-        return Err("a variable's name has only letters, digits and '_', and does not begin with a digit");
-    }
-    Ok(())
 }
