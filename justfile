@@ -1,7 +1,7 @@
 # What CI runs, and what people run. Each line is plain cargo: without just, type it.
 
 # Everything that must be green.
-ci: fmt clippy test python monitoring container
+ci: fmt clippy test python monitoring kubernetes container
 
 fmt:
     cargo fmt --all --check
@@ -41,6 +41,10 @@ node:
 # The charts of deploy/helm, by Helm: lint, what they make, and wrong values.
 helm:
     .ci/helm
+
+# The overlays of deploy/kubernetes, by kustomize, and what they make in the oldest and the newest Kubernetes.
+kubernetes:
+    .ci/kubernetes
 
 # The alert rules of deploy/monitoring, and when each fires, by Prometheus' promtool.
 monitoring:

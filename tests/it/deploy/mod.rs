@@ -1,3 +1,4 @@
 //! What is to be applied to a cluster fits together, and its configurations are valid.
 
 mod helm;
+mod kubernetes;
