@@ -77,7 +77,7 @@ impl Made {
         list(&self.spec()["volumes"]).iter().find(|volume| volume["name"] == name)
     }
 
-    /// The text of keyferry.yaml, of the ConfigMap that keyferry mounts.
+    /// The text of `keyferry.yaml`, of the `ConfigMap` that keyferry mounts.
     fn config_text(&self) -> Option<&str> {
         let map = self.find("ConfigMap")?;
         let mounted = json!({"name": "keyferry-config", "configMap": {"name": map["metadata"]["name"]}});
