@@ -78,15 +78,15 @@ fn said(reply: &Reply) -> Ended {
     let body: Option<serde_json::Value> = serde_json::from_slice(reply.body.expose()).ok();
     let message = body.as_ref().and_then(|body| body["error"]["message"].as_str().map(str::to_owned));
     // Probes are answered in plain words.
+    let words = message.unwrap_or_else(|| String::from_utf8_lossy(reply.body.expose()).trim().to_owned());
     // Whoever is not keyferry may say anything.
-    let is_shown = |c: &char| !c.is_control();
-    let words = || String::from_utf8_lossy(reply.body.expose()).trim().chars().filter(is_shown).take(200).collect();
+    let shown: String = words.chars().filter(|c| !c.is_control()).take(500).collect();
     let exit = match reply.status {
         401 | 403 => Exit::Denied,
         406 | 500 => Exit::Content,
         _ => Exit::Unavailable,
     };
-    Ended::new(exit, message.unwrap_or_else(words))
+    Ended::new(exit, if shown.is_empty() { format!("nothing but the status {}", reply.status) } else { shown })
 }
 
 /// Where a port is reached from the same machine, or pod.

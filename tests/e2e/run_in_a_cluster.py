@@ -1,6 +1,6 @@
-"""Runs what deploy/helm makes on a real cluster, against the emulator beside it.
+"""Runs what deploy/helm and deploy/kubernetes make on a real cluster, against the emulator beside it.
 
-usage: run_in_a_cluster.py IMAGE APPLICATION-IMAGE ADDRESS PATH-OF-keyferry-emulator
+usage: run_in_a_cluster.py IMAGE IMAGE-TO-INSTALL-FROM APPLICATION-IMAGE ADDRESS PATH-OF-keyferry-emulator
 
 KUBECONFIG names the cluster; its nodes have the images already (imagePullPolicy IfNotPresent). APPLICATION-IMAGE has a shell.
 Pods reach the emulator at ADDRESS, an address of this machine. What pods sign in with are their own projected tokens, signed by
@@ -26,16 +26,17 @@ VAULT_PORT, ENTRA_PORT, CONTROL_PORT = 18443, 18444, 18445
 TENANT = "11111111-1111-4111-8111-111111111111"
 CLIENT = "22222222-2222-4222-8222-222222222222"
 TOKENS = "/var/run/secrets/azure/tokens"
-TRUSTED = ("shop",)
+TRUSTED = ("shop", "app")
+OVERLAYS = "deploy/kubernetes/rendered"
 # Shows what it finds at once, and whatever that becomes.
 SHOW = 'while :; do now=$(%s 2>&1); [ "$now" = "$last" ] || echo "sees $now"; last=$now; sleep 0.2; done'
 
 
-def main(image: str, application: str, address: str, emulator: str) -> None:
+def main(image: str, install: str, application: str, address: str, emulator: str) -> None:
     signal.signal(signal.SIGALRM, too_late)
     signal.alarm(SECONDS)
     with ExitStack() as stack:
-        cluster = Cluster(stack, image, application, address)
+        cluster = Cluster(stack, image, install, application, address)
         vault = Vault(stack, cluster, emulator)
         for check in (
             a_sidecar_publishes_before_the_application_starts_and_follows_rotation,
@@ -45,6 +46,11 @@ def main(image: str, application: str, address: str, emulator: str) -> None:
             another_service_account_is_told_so,
             a_deleted_secret_is_told_and_nothing_starts,
             a_vault_that_is_down_is_waited_for,
+            the_overlay_native_sidecar,
+            the_overlay_init,
+            the_overlay_exec_from_sidecar,
+            the_overlay_exec,
+            the_overlay_tokens,
         ):
             begun = time.monotonic()
             vault.put("db-password", "first")
@@ -126,14 +132,55 @@ def a_vault_that_is_down_is_waited_for(cluster: "Cluster", vault: "Vault") -> No
     cluster.delete_everything()
 
 
+def the_overlay_native_sidecar(cluster: "Cluster", vault: "Vault") -> None:
+    cluster.apply(f"{OVERLAYS}/native-sidecar.yaml", SHOW % "cat /run/keyferry/db-password")
+    pod = cluster.running("app=app")
+    cluster.says(pod, "app", "sees first")
+    vault.put("db-password", "second")
+    cluster.says(pod, "app", "sees second")
+    cluster.delete_everything()
+
+
+def the_overlay_init(cluster: "Cluster", vault: "Vault") -> None:
+    cluster.apply(f"{OVERLAYS}/init.yaml", SHOW % "cat /run/keyferry/db-password")
+    cluster.says(cluster.running("app=app"), "app", "sees first")
+    cluster.delete_everything()
+
+
+def the_overlay_exec_from_sidecar(cluster: "Cluster", vault: "Vault") -> None:
+    # The application has no identity, and says so.
+    script = 'echo "got $DB_PASSWORD, identity [$AZURE_CLIENT_ID$(ls /var/run/secrets 2>/dev/null)]"; exec sleep 1000'
+    cluster.apply(f"{OVERLAYS}/exec-from-sidecar.yaml", script)
+    pod = cluster.running("app=app")
+    cluster.says(pod, "app", "got first, identity []")
+    vault.put("db-password", "second")
+    cluster.says(pod, "app", "got second, identity []")
+    cluster.delete_everything()
+
+
+def the_overlay_exec(cluster: "Cluster", vault: "Vault") -> None:
+    cluster.apply(f"{OVERLAYS}/exec.yaml", 'echo "got $DB_PASSWORD"; exec sleep 1000')
+    pod = cluster.running("app=app")
+    cluster.says(pod, "app", "got first")
+    vault.put("db-password", "second")
+    cluster.says(pod, "app", "got second")
+    cluster.delete_everything()
+
+
+def the_overlay_tokens(cluster: "Cluster", vault: "Vault") -> None:
+    ask = "GET /metadata/identity/oauth2/token?api-version=2018-02-01&resource=https://cognitiveservices.azure.com HTTP/1.1"
+    request = f"{ask}\\r\\nHost: 127.0.0.1\\r\\nMetadata: true\\r\\nConnection: close\\r\\n\\r\\n"
+    cluster.apply(f"{OVERLAYS}/tokens.yaml", f"{{ printf '{request}'; sleep 5; }} | nc 127.0.0.1 8212; exec sleep 1000")
+    cluster.says(cluster.running("app=app"), "app", "HTTP/1.1 200 OK")
+    cluster.delete_everything()
+
+
 class Cluster:
     """A namespace that admits restricted pods alone, and what is applied there."""
 
-    def __init__(self, stack: ExitStack, image: str, application: str, address: str) -> None:
-        self.image, self.application, self.address = image, application, address
-        self.config = ""
+    def __init__(self, stack: ExitStack, image: str, install: str, application: str, address: str) -> None:
+        self.image, self.install, self.application, self.address = image, install, application, address
         self.authority = ""
-        self.ca = ""
         self.kubectl("create", "namespace", NAMESPACE, namespaced=False)
         stack.callback(lambda: self.kubectl("delete", "namespace", NAMESPACE, "--wait=false", namespaced=False))
         restricted = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn", "audit")]
@@ -151,6 +198,9 @@ class Cluster:
     ) -> None:
         """Applies a manifest with the emulator in Azure's place, and a script in the application's."""
         for one in self.documents((ROOT / manifest).read_text()):
+            one["metadata"].pop("namespace", None)
+            if one["kind"] == "Namespace":
+                continue
             if one["kind"] == "ConfigMap":
                 self.configure(one, timeout)
             elif one["kind"] == "ServiceAccount" and account:
@@ -161,7 +211,7 @@ class Cluster:
             self.kubectl("apply", "--validate=strict", "-f", "-", given=json.dumps(one))
 
     def documents(self, text: str) -> list[dict]:
-        made = self.kubectl("create", "--dry-run=client", "--output=json", "-f", "-", given=text)
+        made = self.kubectl("create", "--dry-run=client", "--output=json", "-f", "-", given=text, namespaced=False)
         decoder, found = json.JSONDecoder(), []
         while made:
             one, end = decoder.raw_decode(made)
@@ -170,26 +220,41 @@ class Cluster:
         return found
 
     def configure(self, config_map: dict, timeout: str | None) -> None:
-        text = config_map["data"]["keyferry.yaml"]
-        text = text.replace("https://contoso.vault.azure.net", f"https://contoso.vault.{DOMAIN}:{VAULT_PORT}")
-        text += f"\ncloud: {{vaultSuffix: vault.{DOMAIN}}}\ntls: {{caFile: /etc/keyferry/ca.pem}}\n"
-        text += "refresh: {interval: 1s, settle: 0s}\n"
+        text = self.here(config_map["data"]["keyferry.yaml"]) + self.settings()
         text += f"startup: {{timeout: {timeout}}}\n" if timeout else ""
-        config_map["data"] = {"keyferry.yaml": text, "ca.pem": self.ca}
+        config_map["data"] = {"keyferry.yaml": text}
+
+    def here(self, text: str) -> str:
+        return text.replace("https://contoso.vault.azure.net", f"https://contoso.vault.{DOMAIN}:{VAULT_PORT}")
+
+    def settings(self) -> str:
+        cloud = f"\ncloud: {{vaultSuffix: vault.{DOMAIN}}}\ntls: {{caFile: /e2e/ca.pem}}\n"
+        return cloud + "refresh: {interval: 1s, settle: 0s}\n"
 
     def meant(self, deployment: dict, script: str, account: str | None) -> dict:
         pod = deployment["spec"]["template"]
         spec, notes = pod["spec"], pod["metadata"]["annotations"]
         spec["hostAliases"] = [{"ip": self.address, "hostnames": [f"login.{DOMAIN}", f"contoso.vault.{DOMAIN}"]}]
         spec["serviceAccountName"] = account or spec["serviceAccountName"]
+        spec["volumes"].append({"name": "e2e-ca", "configMap": {"name": "e2e-ca"}})
         for container in spec["initContainers"]:
-            container["image"] = self.image
-            container["env"] = container.get("env", []) + [{"name": "KEYFERRY_ALLOW_CUSTOM_CLOUD", "value": "1"}]
+            container["image"] = self.install if container["name"] == "keyferry-install" else self.image
         for container in spec["containers"]:
-            container.update({"image": self.application, "command": ["sh", "-c", script]})
+            container["image"] = self.application
+            wrapped = "keyferry" in container.get("command", [""])[0]
+            container["args" if wrapped else "command"] = ["sh", "-c", script]
+            for variable in container.get("env", []):
+                variable["value"] = self.here(variable["value"])
+            if wrapped and "--from" not in container["command"]:
+                vaults = self.here("vaults: {main: {url: https://contoso.vault.azure.net}}")
+                variable = {"name": "KEYFERRY_CONFIG_YAML", "value": vaults + self.settings()}
+                container["env"].append(variable)
+        containers = spec["initContainers"] + spec["containers"]
+        for container in containers:
+            container["env"] = container.get("env", []) + [{"name": "KEYFERRY_ALLOW_CUSTOM_CLOUD", "value": "1"}]
+            container.setdefault("volumeMounts", []).append({"name": "e2e-ca", "mountPath": "/e2e", "readOnly": True})
         skipped = notes["azure.workload.identity/skip-containers"].split(";")
         if pod["metadata"]["labels"]["azure.workload.identity/use"] == "true":
-            containers = spec["initContainers"] + spec["containers"]
             self.mutate(spec, [one for one in containers if one["name"] not in skipped])
         return deployment
 
@@ -263,7 +328,7 @@ class Cluster:
         self.delete_everything()
 
     def delete_everything(self) -> None:
-        self.kubectl("delete", "deployments,jobs,pods,configmaps", "--all", "--grace-period=1", "--wait=true", "--ignore-not-found")
+        self.kubectl("delete", "deployments,jobs,pods,networkpolicies", "--all", "--grace-period=1", "--wait=true", "--ignore-not-found")
         self.kubectl("delete", "serviceaccounts", "--field-selector=metadata.name!=default")
 
 
@@ -298,7 +363,8 @@ class Vault:
             if not name:
                 raise RuntimeError("the emulator did not start")
             told[name] = value
-        cluster.authority, cluster.ca = told["AZURE_AUTHORITY_HOST"], (directory / "ca.pem").read_text()
+        cluster.authority = told["AZURE_AUTHORITY_HOST"]
+        cluster.kubectl("create", "configmap", "e2e-ca", f"--from-file={directory / 'ca.pem'}")
 
     def control(self, method: str, path: str, body: dict | str | None = None) -> None:
         data = json.dumps(body).encode() if isinstance(body, dict) else (body or "").encode()
@@ -328,6 +394,6 @@ def too_late(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 5:
+    if len(sys.argv) != 6:
         sys.exit(__doc__)
     main(*sys.argv[1:])

@@ -13,7 +13,7 @@ use rustix::process::Signal;
 
 use crate::admin;
 use crate::exec::{App, plain, stdout};
-use crate::harness::{Running, SOON, World, end, eventually, root_or_skip};
+use crate::harness::{Running, SOON, World, end, eventually, root_or_skip, until_holds};
 
 const ENV: &str = "secrets: {db: keyvault:demo/secrets/db, other: keyvault:demo/secrets/other}\n\
                    env: {DB: {secret: db}, URL: {template: \"app:{{ secrets.db }}\"}}\n";
@@ -52,11 +52,13 @@ fn exec(world: &World, args: &[&str], script: &str) -> Command {
 fn the_agent_s_variables_are_the_command_s() {
     let world = world();
     // Whoever asks before the agent runs waits for it.
-    let early = Running::start(&mut exec(&world, &[], "test \"$DB $URL\" = 'canary-db app:canary-db' && sleep 1000"));
+    let got = world.root.path().join("got");
+    let script = format!("echo \"$DB $URL\" > {}; exec sleep 1000", got.display());
+    let early = Running::start(&mut exec(&world, &[], &script));
     early.wait_for("asking again for variables", 1);
     let running = agent(&world, "", ENV);
-    early.wait_for("served by uid", 1);
-    assert_eq!(early.end_by(Signal::TERM).0, Some(128 + 15), "it had the values");
+    until_holds(&got, "canary-db app:canary-db\n");
+    assert_eq!(early.end_by(Signal::TERM).0, Some(128 + 15));
     for once in [&[][..], &["--once"]] {
         let ended = end(exec(&world, once, "env").env("DB", "old").env("VAULT", "https://demo.vault.azure.net/"));
         ended.expect(0, &[]);

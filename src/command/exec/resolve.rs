@@ -29,6 +29,9 @@ pub(super) fn resolve(
             continue;
         }
         match reference.and_then(|reference| secret(name, reference, &config, bounded)) {
+            Ok((secret, _)) if found.contains_key(&secret) => {
+                wrong.push(format!("the variable {name}: another one is called nearly so: give it another name"));
+            }
             Ok((secret, fetched)) => {
                 variables.insert(name.clone(), Variable::Secret { secret: secret.clone(), part: part(&fetched) });
                 found.insert(secret, fetched);
@@ -82,7 +85,10 @@ fn secret(
     if bounded {
         within_bounds(&object, config)?;
     }
-    let name = SecretName::parse(&format!("env.{variable}"))?;
+    // A variable may be called what no secret may.
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let fit: String = variable.chars().map(|c| if is_fit(c) { c } else { '-' }).collect();
+    let name = SecretName::parse(&format!("env.{fit}"))?;
     if config.secrets.contains_key(&name) {
         return Err(format!("the configuration has a secret '{name}' already: give that another name"));
     }

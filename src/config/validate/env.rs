@@ -14,6 +14,8 @@ impl Checker<'_> {
             if !Variable::may_be_called(name) {
                 let message = "a variable's name has only letters, digits and '_', and does not begin with a digit";
                 self.key_problem(&["env", name], message);
+            } else if name.starts_with("KEYFERRY_") {
+                self.key_problem(&["env", name], "the variables KEYFERRY_… are keyferry's own: choose another name");
             }
             let variable = self.variable(name, variable, raw, secrets);
             variables.0.extend(variable.map(|variable| (name.clone(), variable)));

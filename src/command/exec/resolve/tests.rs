@@ -87,3 +87,12 @@ fn where_there_is_a_configuration_variables_name_nothing_that_it_does_not() {
         assert!(one(value).unwrap_err().contains(piece), "{value}: {:?}", one(value));
     }
 }
+
+#[test]
+fn a_variable_may_be_called_what_no_secret_may() {
+    let reference = "keyvault:https://fabrikam.vault.azure.net/secrets/a";
+    let config = resolved("", &[("ConnectionStrings:Db", reference)], &[]).unwrap();
+    assert_eq!(names(&config), (vec!["ConnectionStrings:Db"], vec!["env.ConnectionStrings-Db"]));
+    let lines = resolved("", &[("A:B", reference), ("A/B", reference)], &[]).unwrap_err();
+    assert_eq!(lines, ["the variable A:B: another one is called nearly so: give it another name"]);
+}
