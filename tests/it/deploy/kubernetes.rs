@@ -345,3 +345,61 @@ fn the_policies_are_for_these_pods_and_this_port() {
         }
     }
 }
+
+/// As the policy's expressions are compared.
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|character| !character.is_whitespace()).collect()
+}
+
+#[test]
+fn what_is_injected_is_the_components_sidecar() {
+    let mutation = documents(&read("injection/mutation.yaml")).remove(0);
+    let [applied, patch] = list(&mutation["spec"]["mutations"]) else { panic!("{mutation}") };
+    let applied = squeezed(text(&applied["applyConfiguration"]["expression"]));
+    let patch = squeezed(text(&patch["jsonPatch"]["expression"]));
+    let sidecar = Made::of("native-sidecar");
+    let (keyferry, startup) = (sidecar.keyferry(), &sidecar.keyferry()["startupProbe"]);
+    for expected in [
+        format!("args:{}", keyferry["args"]),
+        format!("restartPolicy:{}", keyferry["restartPolicy"]),
+        format!("containerPort:{}", keyferry["ports"][0]["containerPort"]),
+        format!("path:{},port:{}", startup["httpGet"]["path"], startup["httpGet"]["port"]),
+        format!("periodSeconds:{},failureThreshold:{}", startup["periodSeconds"], startup["failureThreshold"]),
+        format!("path:{}", keyferry["livenessProbe"]["httpGet"]["path"]),
+        format!("requests:{}", keyferry["resources"]["requests"]),
+        format!("limits:{}", keyferry["resources"]["limits"]),
+        format!("runAsUser:{}", keyferry["securityContext"]["runAsUser"]),
+        format!("name:\"keyferry\",mountPath:{:?}", mounts(keyferry)["keyferry"].0),
+        format!("name:\"keyferry-config\",mountPath:{:?},readOnly:true", mounts(keyferry)["keyferry-config"].0),
+    ] {
+        assert!(patch.contains(&expected), "{expected} is not in {patch}");
+    }
+    let (path, read_only) = mounts(sidecar.app())["keyferry"];
+    let volume = &sidecar.volume("keyferry").unwrap()["emptyDir"];
+    for expected in [
+        format!("name:\"keyferry\",mountPath:{path:?},readOnly:{read_only}"),
+        format!("medium:{},sizeLimit:{}", volume["medium"], volume["sizeLimit"]),
+    ] {
+        assert!(applied.contains(&expected), "{expected} is not in {applied}");
+    }
+}
+
+#[test]
+fn the_policies_of_injection_are_bound_and_speak_of_their_parameters() {
+    let parameters = documents(&read("injection/parameters.yaml")).remove(1);
+    assert_eq!(parameters["data"]["image"], IMAGES[0]);
+    let mutation = read("injection/mutation.yaml");
+    for name in parameters["data"].as_object().unwrap().keys() {
+        assert!(mutation.contains(&format!("params.data.{name}")), "{name}");
+    }
+    for (file, parameter) in [("mutation", true), ("validation", false)] {
+        let [policy, binding] = <[Value; 2]>::try_from(documents(&read(&format!("injection/{file}.yaml")))).unwrap();
+        assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"], "{file}");
+        assert_eq!(policy["spec"]["failurePolicy"], "Fail", "{file}");
+        if parameter {
+            let reference = &binding["spec"]["paramRef"];
+            assert_eq!(reference["name"], parameters["metadata"]["name"]);
+            assert_eq!(reference["namespace"], parameters["metadata"]["namespace"]);
+        }
+    }
+}
