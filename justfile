@@ -1,7 +1,7 @@
 # What CI runs, and what people run. Each line is plain cargo: without just, type it.
 
 # Everything that must be green.
-ci: fmt clippy test python monitoring kubernetes container
+ci: fmt clippy test python monitoring helm kubernetes container e2e
 
 fmt:
     cargo fmt --all --check
