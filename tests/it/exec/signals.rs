@@ -88,8 +88,25 @@ const FAMILY: &str = "
     while :; do sleep 0.05; done
 ";
 
+/// The same without a grandchild.
+const ALONE: &str = "
+    for s in TERM INT HUP USR1 CONT; do trap \"echo child $s\" $s; done
+    trap 'echo child end; exit 3' USR2
+    echo ready
+    while :; do sleep 0.05; done
+";
+
+/// Each, and who says that it ends.
+const FAMILIES: [(&str, &[&str]); 2] = [(ALONE, &["child end"]), (FAMILY, &["grandchild end", "child end"])];
+
 #[test]
 fn a_signal_is_heard_by_the_command_and_by_no_other() {
+    for (family, ends) in FAMILIES {
+        heard_by_the_command_alone(family, ends);
+    }
+}
+
+fn heard_by_the_command_alone(family: &str, ends: &[&str]) {
     for (signal, name) in [
         (Signal::TERM, Some("TERM")),
         (Signal::INT, Some("INT")),
@@ -100,7 +117,7 @@ fn a_signal_is_heard_by_the_command_and_by_no_other() {
         (Signal::CHILD, None),
     ] {
         let told = |place: Place| {
-            let mut run = Run::start(place, FAMILY);
+            let mut run = Run::start(place, family);
             run.signal(signal);
             let heard = name.map(|_| run.app.next().unwrap());
             run.signal(Signal::USR2);
@@ -108,7 +125,7 @@ fn a_signal_is_heard_by_the_command_and_by_no_other() {
         };
         let without = told(Place::Without);
         assert_eq!(without.0, name.map(|name| format!("child {name}")));
-        assert_eq!(without.1, (vec!["grandchild end".to_owned(), "child end".to_owned()], 3));
+        assert_eq!(without.1, (ends.iter().map(|end| (*end).to_owned()).collect(), 3));
         for place in places() {
             assert_eq!(told(place), without, "{signal:?} {place:?}");
         }
@@ -151,8 +168,8 @@ fn a_signal_that_nobody_catches_ends_the_command_and_no_other() {
 
 #[test]
 fn while_keyferry_is_stopped_the_command_goes_on_and_its_end_is_kept() {
-    for place in places() {
-        let mut run = Run::start(place, FAMILY);
+    for (place, (family, _)) in places().flat_map(|place| FAMILIES.map(|family| (place, family))) {
+        let mut run = Run::start(place, family);
         let child = run.child();
         run.signal(Signal::STOP);
         until_state(run.top, |state| state == 'T');
@@ -169,8 +186,8 @@ fn while_keyferry_is_stopped_the_command_goes_on_and_its_end_is_kept() {
 
 #[test]
 fn the_command_is_stopped_and_goes_on_alone() {
-    for place in places() {
-        let mut run = Run::start(place, FAMILY);
+    for (place, (family, _)) in places().flat_map(|place| FAMILIES.map(|family| (place, family))) {
+        let mut run = Run::start(place, family);
         let child = run.child();
         run.signal(Signal::TSTP);
         until_state(child, |state| state == 'T');
