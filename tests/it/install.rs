@@ -96,7 +96,9 @@ fn a_program_that_may_only_be_run_says_which_can_be_installed() {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
     }
     let program = image.path().join("keyferry");
-    fs::copy(env!("CARGO_BIN_EXE_keyferry"), &program).unwrap();
+    // By a process of its own: what another test starts meanwhile would have it open for writing.
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_keyferry")).arg(&program).status().unwrap();
+    assert!(copied.success());
     fs::set_permissions(&program, fs::Permissions::from_mode(0o111)).unwrap();
     let mut command = Command::new(&program);
     command.arg("install").arg(volume.path()).env_clear().uid(1000);
