@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::given::{Given, One};
+use super::resolve::is_wanted;
 use super::{Ended, OWN, Told, told};
 use crate::command::status::{answer, unanswered};
 use crate::exit::Exit;
@@ -133,7 +134,7 @@ impl Beside {
             return Err(Refused::Never(self.ended(Exit::Denied, &line)));
         }
         let mut given = Given::default();
-        for listed in variables.into_iter().filter(|listed| self.only.is_empty() || self.only.contains(&listed.name)) {
+        for listed in variables.into_iter().filter(|listed| is_wanted(&listed.name, &self.only)) {
             if let Some(Trouble { code, message }) = listed.trouble {
                 let says = format!("says: {message}");
                 return Err(match code.as_str() {

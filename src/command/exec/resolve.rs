@@ -18,7 +18,7 @@ pub(super) fn resolve(
     (only, bounded): (&BTreeSet<String>, bool),
 ) -> Result<Config, Vec<String>> {
     let mut wrong = Vec::new();
-    let is_wanted = |name: &str| only.is_empty() || only.contains(name);
+    let is_wanted = |name: &str| is_wanted(name, only);
     let mut variables: BTreeMap<String, Variable> =
         config.env.0.iter().filter(|(name, _)| is_wanted(name)).map(|(name, it)| (name.clone(), it.clone())).collect();
     let mut found = BTreeMap::new();
@@ -59,11 +59,15 @@ pub(super) fn resolve(
     Ok(config)
 }
 
+/// Whether `--only` lets the variable have a value: all, if it names none.
+pub(super) fn is_wanted(name: &str, only: &BTreeSet<String>) -> bool {
+    only.is_empty() || only.contains(name)
+}
+
 /// What a command whose variables come from an agent must not have: nobody here could fetch what they refer to.
 pub(super) fn nothing(environment: &BTreeMap<String, String>, only: &BTreeSet<String>) -> Result<(), Vec<String>> {
-    let is_wanted = |name: &String| only.is_empty() || only.contains(name);
     let is_reference = |value: &String| Reference::marked(value).is_some();
-    let found = environment.iter().filter(|(name, value)| is_wanted(name) && is_reference(value));
+    let found = environment.iter().filter(|(name, value)| is_wanted(name, only) && is_reference(value));
     let wrong: Vec<String> = found
         .map(|(name, _)| {
             format!(
