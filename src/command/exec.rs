@@ -11,6 +11,7 @@ mod resolve;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::future::pending;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt as _;
 use std::pin::{Pin, pin};
 use std::process::Command;
@@ -24,7 +25,7 @@ use crate::cli::{Exec, Global};
 use crate::config::Config;
 use crate::config::exec::OnRotation;
 use crate::exit::Exit;
-use crate::process::{self, Cores, End, Heard, Relay, become_it};
+use crate::process::{self, Cores, End, Heard, Relay, become_it, is_startable};
 use crate::render::LONGEST_VARIABLE;
 use crate::secret::SecretValue;
 use beside::Beside;
@@ -177,7 +178,9 @@ impl Wanted<'_> {
             if let Some(signal) = relay.last(keep::ends).await.map_err(|error| no_signals(&error))? {
                 return Err(stopped_by(signal));
             }
-            return Err(self.not_started(&become_it(&mut { command }, self.cores)));
+            let mut command = command;
+            let error = become_it(&mut command, self.cores);
+            return Err(not_started(&command, &error));
         }
         let keeper = Keeper::start(command, self)?;
         match self.options.on_change.unwrap_or(config.exec.on_change) {
@@ -233,11 +236,16 @@ impl Wanted<'_> {
         }
         Ok(command)
     }
+}
 
-    /// Why the command could not be started, as a shell would end.
-    fn not_started(&self, error: &std::io::Error) -> Ended {
-        let code = if error.kind() == std::io::ErrorKind::NotFound { 127 } else { 126 };
-        let command = self.options.command.first().map(|word| word.to_string_lossy()).unwrap_or_default();
-        Ended { exit: Exit::Child(code), lines: vec![format!("'{command}' cannot be started: {error}")] }
-    }
+/// Why the command could not be started, as a shell would end.
+fn not_started(command: &Command, error: &std::io::Error) -> Ended {
+    let code = if error.kind() == ErrorKind::NotFound { 127 } else { 126 };
+    let reason = match is_startable(command) {
+        // The kernel does not say how long they are.
+        Err(lengths) if error.kind() == ErrorKind::ArgumentListTooLong => format!("{error}: {lengths}"),
+        _ => error.to_string(),
+    };
+    let line = format!("'{}' cannot be started: {reason}", command.get_program().to_string_lossy());
+    Ended { exit: Exit::Child(code), lines: vec![line] }
 }

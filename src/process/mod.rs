@@ -9,6 +9,7 @@ mod others;
 mod panic;
 mod relay;
 mod signals;
+mod startable;
 
 pub use child::{Child, End, become_it};
 pub use environment::{environment, variables};
@@ -18,3 +19,4 @@ pub use host::{allow_descriptors, is_first_process, may_be_swapped, node_name, s
 pub use panic::exit_on_panic;
 pub use relay::{Heard, Relay};
 pub use signals::{Signal, Signals};
+pub use startable::is_startable;

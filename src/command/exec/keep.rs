@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::given::Given;
-use super::{Told, Wanted};
+use super::{Told, Wanted, not_started};
 use crate::agent::few;
 use crate::command::Ended;
 use crate::config::exec::OnRotation;
-use crate::process::{Child, End, Heard, Relay, of as kernel};
+use crate::exit::Exit;
+use crate::process::{Child, End, Heard, Relay, is_startable, of as kernel};
 
 /// Between two starts at least: whoever rotates often does not keep it from working.
 const APART: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ pub(super) struct Keeper<'a> {
 
 impl<'a> Keeper<'a> {
     pub(super) fn start(mut command: Command, wanted: &'a Wanted<'a>) -> Result<Self, Ended> {
-        let child = Child::start(&mut command, wanted.cores).map_err(|error| wanted.not_started(&error))?;
+        let child = Child::start(&mut command, wanted.cores).map_err(|error| not_started(&command, &error))?;
         Ok(Self { child, wanted })
     }
 
@@ -89,7 +90,7 @@ impl<'a> Keeper<'a> {
                     }
                     let Some((now, changed)) = news(&mut newest, &held) else { continue };
                     // Made before anything is ended: what cannot be started with takes nothing away that runs.
-                    let command = match self.wanted.command(&now) {
+                    let command = match self.wanted.command(&now).and_then(startable) {
                         Ok(command) => command,
                         Err(ended) => {
                             goes_on(&ended);
@@ -152,6 +153,11 @@ fn news(newest: &mut watch::Receiver<Told>, held: &Given) -> Option<(Arc<Given>,
             None
         }
     }
+}
+
+/// The command, if it could be started now.
+fn startable(command: Command) -> Result<Command, Ended> {
+    is_startable(&command).map(|()| command).map_err(|reason| Ended::new(Exit::Content, reason))
 }
 
 fn goes_on(because: &Ended) {

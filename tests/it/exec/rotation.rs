@@ -1,13 +1,15 @@
 //! What becomes of the command when a value that it has is another.
 
 use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use keyferry_emulator::Settings;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{App, LISTENS, exec, world};
-use crate::harness::{SOON, World, eventually};
+use super::{App, LISTENS, exec, plain, world};
+use crate::harness::{Running, SOON, World, end, eventually, until_holds};
 
 const FOLLOWED: &str =
     "refresh: {interval: 1s, settle: 0s}\nexec: {tokenScopes: [\"https://cognitiveservices.azure.com/.default\"]}\n";
@@ -137,4 +139,66 @@ fn a_token_that_is_made_anew_is_no_change() {
     assert_eq!(app.next().unwrap(), "USR1");
     app.signal(Signal::TERM);
     assert_eq!((app.next().unwrap().as_str(), app.end()), ("TERM", 3));
+}
+
+/// Starts a command by a link, which the test takes away; its log is read by whoever waits for it.
+fn linked(world: &World, config: &str, script: &str) -> (PathBuf, Running) {
+    let program = world.root.path().join("app");
+    symlink("/bin/sh", &program).unwrap();
+    let link = program.to_str().unwrap();
+    let mut command = plain(&["exec", "--log-level", "info", "--on-change", "restart", "--", link, "-c", script]);
+    let config = format!("{}{FOLLOWED}{config}", world.preamble(&["demo"]));
+    command.envs(world.environment()).env("KEYFERRY_CONFIG_YAML", config).env("DB", "keyvault:demo/secrets/db");
+    (program, Running::start(&mut command))
+}
+
+/// Which value the command has.
+const SHOWS: &str = "echo \"$DB\" > \"$SHOWN\"; while :; do sleep 0.05; done";
+
+#[test]
+fn a_command_that_is_gone_is_not_ended_for_it() {
+    let world = world();
+    let shown = world.root.path().join("shown");
+    let script = SHOWS.replace("$SHOWN", shown.to_str().unwrap());
+    let (program, running) = linked(&world, "", &script);
+    until_holds(&shown, "canary-db\n");
+    fs::remove_file(&program).unwrap();
+    world.emulator.put_secret("demo", "db", "canary-2");
+    running.wait_for(&format!("'{}' is not there any more", program.display()), 1);
+    // Nor for one that may not be executed.
+    symlink("/etc/passwd", &program).unwrap();
+    world.emulator.put_secret("demo", "db", "canary-3");
+    running.wait_for(&format!("'{}' is no file any more that this user may execute", program.display()), 1);
+    until_holds(&shown, "canary-db\n");
+    assert_eq!(running.count("goes on with what it has"), 2, "{:#?}", running.lines());
+    fs::remove_file(&program).unwrap();
+    symlink("/bin/sh", &program).unwrap();
+    world.emulator.put_secret("demo", "db", "canary-4");
+    until_holds(&shown, "canary-4\n");
+    assert_eq!(running.end_by(Signal::TERM).0, Some(128 + 15));
+}
+
+#[test]
+fn values_that_are_too_long_together_take_nothing_away_that_runs() {
+    let world = world();
+    // More than the kernel takes with any limit of the stack, though each of them is short enough.
+    let many: Vec<String> = (0..60).map(|number| format!("V{number}: {{secret: other}}")).collect();
+    let config = format!("secrets: {{other: keyvault:demo/secrets/other}}\nenv: {{{}}}\n", many.join(", "));
+    let shown = world.root.path().join("shown");
+    let script = format!("echo \"$DB ${{#V0}}\" > {}; while :; do sleep 0.05; done", shown.display());
+    let (_, running) = linked(&world, &config, &script);
+    until_holds(&shown, "canary-db 1\n");
+    world.emulator.put_secret("demo", "other", &"x".repeat(120 << 10));
+    running.wait_for("its arguments and variables would be 72", 1);
+    running.wait_for("KiB together", 1);
+    running.wait_for("'ulimit -s'", 1);
+    until_holds(&shown, "canary-db 1\n");
+    world.emulator.put_secret("demo", "other", "xx");
+    until_holds(&shown, "canary-db 2\n");
+    assert_eq!(running.end_by(Signal::TERM).0, Some(128 + 15));
+    // At the start the exit code is a shell's.
+    world.emulator.put_secret("demo", "other", &"x".repeat(120 << 10));
+    let ended = end(&mut exec(&world, &config, &[], "echo started"));
+    ended.expect(126, &["'/bin/sh' cannot be started", "KiB together"]);
+    assert!(ended.stdout.is_empty());
 }

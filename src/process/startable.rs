@@ -1,0 +1,109 @@
+//! Whether the kernel would start a command, asked before anything is ended for it: whether it is there, and whether its
+//! arguments and variables are not too long together (execve(2)).
+#![expect(clippy::disallowed_methods, reason = "what a command inherits is in the environment")]
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{Access, FileType, access, stat};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+/// What every process may be given, and more than what any may.
+const LEAST: u64 = 128 << 10;
+const MOST: u64 = 6 << 20;
+/// The path that a program is found by, and a script's interpreter, are given as well.
+const BESIDES: usize = 4096 + 256;
+/// Where a program is looked for without PATH: in all that the C libraries name.
+const WITHOUT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
+
+/// How long the value of each variable is.
+type Lengths = BTreeMap<OsString, usize>;
+
+/// Says why the kernel would not start the command, and what to do. That it would is no promise: it may be gone a moment later.
+pub fn is_startable(command: &Command) -> Result<(), String> {
+    is_there(command.get_program(), path(command).as_deref())?;
+    fits(command, &lengths(command), most(getrlimit(Resource::Stack).current))
+}
+
+/// The command's PATH.
+fn path(command: &Command) -> Option<OsString> {
+    let own = command.get_envs().find_map(|(name, value)| (name == "PATH").then_some(value));
+    own.map_or_else(|| std::env::var_os("PATH"), |own| own.map(OsStr::to_owned))
+}
+
+/// The command's variables.
+fn lengths(command: &Command) -> Lengths {
+    let mut lengths: Lengths = std::env::vars_os().map(|(name, value)| (name, value.len())).collect();
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => lengths.insert(name.to_owned(), value.len()),
+            None => lengths.remove(name),
+        };
+    }
+    lengths
+}
+
+fn is_there(program: &OsStr, path: Option<&OsStr>) -> Result<(), String> {
+    let candidates: Vec<PathBuf> = if program.as_bytes().contains(&b'/') {
+        vec![program.into()]
+    } else {
+        let path = path.unwrap_or(OsStr::new(WITHOUT_PATH));
+        std::env::split_paths(path).map(|dir| dir.join(program)).collect()
+    };
+    let tried: Vec<Result<(), Errno>> = candidates.iter().map(|path| may_be_executed(path)).collect();
+    if tried.contains(&Ok(())) {
+        return Ok(());
+    }
+    let is_nothing = |tried: &Result<(), Errno>| matches!(tried, Err(Errno::NOENT | Errno::NOTDIR));
+    let program = program.to_string_lossy();
+    Err(if tried.iter().all(is_nothing) {
+        format!("'{program}' is not there any more: put it back, and the next change of a value starts it again")
+    } else {
+        format!(
+            "'{program}' is no file any more that this user may execute: make it one, and the next change of a value \
+             starts it again"
+        )
+    })
+}
+
+fn may_be_executed(path: &Path) -> Result<(), Errno> {
+    // A directory may be executed in another sense.
+    if FileType::from_raw_mode(stat(path)?.st_mode) != FileType::RegularFile {
+        return Err(Errno::ACCESS);
+    }
+    access(path, Access::EXEC_OK)
+}
+
+/// How many bytes arguments and variables may be together, under this limit of the stack.
+fn most(stack: Option<u64>) -> u64 {
+    stack.map_or(MOST, |stack| stack / 4).clamp(LEAST, MOST)
+}
+
+fn fits(command: &Command, lengths: &Lengths, most: u64) -> Result<(), String> {
+    // Each ends with a NUL, and a pointer leads to it.
+    const EACH: usize = 1 + size_of::<usize>();
+    let arguments = [command.get_program()].into_iter().chain(command.get_args()).map(OsStr::len);
+    let variables = || lengths.iter().map(|(name, length)| name.len().saturating_add(1).saturating_add(*length));
+    let sum = |sum: usize, length: usize| sum.saturating_add(length).saturating_add(EACH);
+    let length = u64::try_from(arguments.chain(variables()).fold(BESIDES, sum)).unwrap_or(u64::MAX);
+    if length <= most {
+        return Ok(());
+    }
+    let longest = lengths.keys().zip(variables()).max_by_key(|(_, length)| *length);
+    let longest = longest.map(|(name, length)| format!(", such as {} of {} KiB", name.to_string_lossy(), length >> 10));
+    Err(format!(
+        "its arguments and variables would be {} KiB together, and the kernel gives this process's command {} KiB at most (a \
+         quarter of its limit for the stack, 'ulimit -s', but no more than 6 MiB): let it read the longest values from \
+         files{}",
+        length.div_ceil(1 << 10),
+        most >> 10,
+        longest.unwrap_or_default()
+    ))
+}
+
+#[cfg(test)]
+mod tests;
