@@ -16,6 +16,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::pin::{Pin, pin};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tokio::sync::watch;
@@ -23,7 +24,7 @@ use tokio::sync::watch;
 use super::{Ended, start, tokens};
 use crate::cli::{Exec, Global};
 use crate::config::Config;
-use crate::config::exec::OnRotation;
+use crate::config::exec::{Exec as Kept, OnRotation};
 use crate::exit::Exit;
 use crate::process::{self, Cores, End, Heard, Relay, become_it, is_startable};
 use crate::render::LONGEST_VARIABLE;
@@ -75,14 +76,16 @@ pub(super) async fn exec(
     cores: &Cores,
 ) -> Result<(), Ended> {
     let mut relay = Relay::register().map_err(|error| no_signals(&error))?;
-    let config = config(global, options, environment)?;
     let (tell, newest) = watch::channel(None);
     let (_stop, stopped) = watch::channel(());
     let mut wanted = Wanted { options, cores, tokens: Vec::new() };
-    let (giving, brokered): (Giving<'_>, Giving<'_>) = if let Some(socket) = &options.from {
+    let config;
+    let (giving, brokered, kept): (Giving<'_>, Giving<'_>, Kept) = if let Some(socket) = &options.from {
+        let (kept, patience) = kept(global, options, environment)?;
         let beside = Beside::new(&socket.0, &options.only);
-        (Box::pin(beside.give(config.startup_timeout, tell)), Box::pin(pending()))
+        (Box::pin(beside.give(patience, tell)), Box::pin(pending()), kept)
     } else {
+        config = meant(global, options, environment)?;
         let brokering = tokens::open(&config).await?;
         let (own, source, metrics) = Own::new(&config, environment)?;
         let brokered: Giving<'_> = match brokering {
@@ -92,9 +95,9 @@ pub(super) async fn exec(
             }
             None => Box::pin(pending()),
         };
-        (Box::pin(own.give(tell)), brokered)
+        (Box::pin(own.give(tell)), brokered, config.exec.clone())
     };
-    let mut running = pin!(wanted.start(&mut relay, (newest, giving), &config));
+    let mut running = pin!(wanted.start(&mut relay, (newest, giving), &kept));
     let end = tokio::select! {
         end = &mut running => end?,
         () = brokered => {
@@ -141,23 +144,36 @@ fn stopped_by(signal: Signal) -> Ended {
 }
 
 /// The configuration with nothing to do but to make the variables.
-fn config(global: &Global, options: &Exec, environment: &BTreeMap<String, String>) -> Result<Config, Ended> {
+fn meant(global: &Global, options: &Exec, environment: &BTreeMap<String, String>) -> Result<Config, Ended> {
     let written = start::written(global, environment)?;
     let bounded = written.is_some();
     let config = start::meant(&written.unwrap_or_else(start::nothing), global, environment)?;
-    if options.once && options.from.is_none() && config.serve.tokens.is_some() {
+    if options.once && config.serve.tokens.is_some() {
         let line = "with --once nothing stays that could give the tokens of 'serve.tokens': leave one of them out";
         return Err(Ended::new(Exit::Config, line));
     }
-    let only: BTreeSet<String> = options.only.iter().cloned().collect();
-    // Its own variables are none of the command's.
-    let environment = environment.iter().filter(|(name, _)| !name.starts_with(OWN));
-    let environment = environment.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let wrong = |lines| Ended { exit: Exit::Config, lines };
-    match options.from {
-        Some(_) => resolve::nothing(&environment, &only).map(|()| config).map_err(wrong),
-        None => resolve::resolve(config, &environment, (&only, bounded)).map_err(wrong),
-    }
+    resolve::resolve(config, &of_command(environment), (&only(options), bounded))
+        .map_err(|lines| Ended { exit: Exit::Config, lines })
+}
+
+/// How the command is kept whose variables come from an agent, and how long that is waited for. Who signs in, from where and
+/// what is rendered is the agent's own.
+fn kept(global: &Global, options: &Exec, environment: &BTreeMap<String, String>) -> Result<(Kept, Duration), Ended> {
+    let written = start::written(global, environment)?.unwrap_or_else(start::nothing);
+    let kept = start::kept(&written, global, environment)?;
+    resolve::nothing(&of_command(environment), &only(options))
+        .map(|()| kept)
+        .map_err(|lines| Ended { exit: Exit::Config, lines })
+}
+
+fn only(options: &Exec) -> BTreeSet<String> {
+    options.only.iter().cloned().collect()
+}
+
+/// Its own variables are none of the command's.
+fn of_command(environment: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let others = environment.iter().filter(|(name, _)| !name.starts_with(OWN));
+    others.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 impl Wanted<'_> {
@@ -166,7 +182,7 @@ impl Wanted<'_> {
         &self,
         relay: &mut Relay,
         (mut newest, mut giving): (watch::Receiver<Told>, Giving<'_>),
-        config: &Config,
+        kept: &Kept,
     ) -> Result<End, Ended> {
         let given = tokio::select! {
             given = first(&mut newest, &mut giving) => given?,
@@ -183,14 +199,14 @@ impl Wanted<'_> {
             return Err(not_started(&command, &error));
         }
         let keeper = Keeper::start(command, self)?;
-        match self.options.on_change.unwrap_or(config.exec.on_change) {
+        match self.options.on_change.unwrap_or(kept.on_change) {
             OnRotation::None => {
                 // Nothing more is asked for: what it has it keeps, and nobody else does.
                 drop((given, newest, giving));
                 Ok(keeper.wait(relay).await)
             }
             on_change => {
-                let mut following = pin!(keeper.follow(relay, (given, newest), (on_change, config.exec.grace)));
+                let mut following = pin!(keeper.follow(relay, (given, newest), (on_change, kept.grace)));
                 tokio::select! {
                     end = &mut following => end,
                     () = giving => {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -14,8 +15,9 @@ use super::sources::Sources;
 use crate::agent::{Agent, Parts, few};
 use crate::azure::{self, Azure};
 use crate::cli::Global;
+use crate::config::exec::Exec;
 use crate::config::hooks::{Action, OnChange};
-use crate::config::{self, Config, DEFAULT_IDENTITY, Directory, Identity, SecretConfig, Settings};
+use crate::config::{self, Config, DEFAULT_IDENTITY, Directory, Identity, Problems, SecretConfig, Settings};
 use crate::exit::Exit;
 use crate::extract::Cut;
 use crate::files::FilesSink;
@@ -110,17 +112,31 @@ pub(super) fn configuration(global: &Global, environment: &Environment) -> Resul
 
 /// The configuration as meant, or all its problems.
 pub(super) fn meant(written: &Written, global: &Global, environment: &Environment) -> Result<Config, Rejected> {
+    config::load(&settings(written, global, environment)?).map_err(rejected)
+}
+
+/// What of it counts for a command whose variables come from an agent, and how long that is waited for; or all its problems.
+pub(super) fn kept(
+    written: &Written,
+    global: &Global,
+    environment: &Environment,
+) -> Result<(Exec, Duration), Rejected> {
+    config::load_kept(&settings(written, global, environment)?).map_err(rejected)
+}
+
+fn settings<'a>(written: &Written, global: &Global, environment: &'a Environment) -> Result<Settings<'a>, Ended> {
     let allow_custom_cloud = match environment.get(ALLOW_CUSTOM_CLOUD).map(String::as_str) {
         None | Some("" | "0") => global.allow_custom_cloud,
         Some("1") => true,
-        Some(_) => return Err(Ended::new(Exit::Config, format!("{ALLOW_CUSTOM_CLOUD} is 1 or 0")).into()),
+        Some(_) => return Err(Ended::new(Exit::Config, format!("{ALLOW_CUSTOM_CLOUD} is 1 or 0"))),
     };
     let (name, text) = (written.name.clone(), written.text.clone());
-    let settings = Settings { name, text, environment, allow_custom_cloud, read: text_of };
-    config::load(&settings).map_err(|problems| {
-        let lines = problems.to_string().lines().map(str::to_owned).collect();
-        Rejected { ended: Ended { exit: Exit::Config, lines }, template_files: problems.template_files }
-    })
+    Ok(Settings { name, text, environment, allow_custom_cloud, read: text_of })
+}
+
+fn rejected(problems: Problems) -> Rejected {
+    let lines = problems.to_string().lines().map(str::to_owned).collect();
+    Rejected { ended: Ended { exit: Exit::Config, lines }, template_files: problems.template_files }
 }
 
 /// The loop, and what others share with it.

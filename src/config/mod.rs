@@ -35,7 +35,7 @@ use serve::Serve;
 pub use identity::{Identity, Workload};
 pub use live::Live;
 pub use node::{Place, Problem};
-pub use validate::{Problems, Settings, load};
+pub use validate::{Problems, Settings, load, load_kept};
 
 /// Everything the agent is told, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]

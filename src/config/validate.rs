@@ -26,6 +26,7 @@ use serde::Deserialize as _;
 
 use super::cloud::Cloud;
 use super::de::shown_key;
+use super::exec::Exec;
 use super::node::{Place, Problem, Tree};
 use super::raw::{Raw, RawDuration, RawList, RawOnRevoked};
 use super::serve::Serve;
@@ -75,18 +76,33 @@ impl std::error::Error for Problems {}
 /// Reads a configuration, or finds everything that is wrong with it.
 pub fn load(settings: &Settings<'_>) -> Result<Config, Problems> {
     let mut problems = Vec::new();
-    let config = Tree::parse(&settings.text, &mut problems).and_then(|mut tree| {
-        let raw = read(&mut tree, &mut problems)?;
-        Some(Checker { tree, settings, problems: &mut problems }.config(&raw))
-    });
-    problems.sort();
-    problems.dedup();
-    match config {
-        Some(config) if problems.is_empty() => Ok(config),
-        config => {
-            let template_files = config.map(|config| config.template_files).unwrap_or_default();
-            Err(Problems { name: settings.name.clone(), list: problems, template_files })
-        }
+    let config = begin(settings, &mut problems).map(|(mut checker, raw)| checker.config(&raw));
+    let template_files = config.as_ref().map(|config| config.template_files.clone()).unwrap_or_default();
+    end(settings, config, problems).map_err(|problems| Problems { template_files, ..problems })
+}
+
+/// The same of what counts for a process whose variables an agent beside it makes: how it is kept, and how long a start is
+/// tried. What the rest means is looked at by the agent, whose files and consent need not be here.
+pub fn load_kept(settings: &Settings<'_>) -> Result<(Exec, Duration), Problems> {
+    let mut problems = Vec::new();
+    let kept = begin(settings, &mut problems).map(|(mut checker, raw)| (checker.exec(&raw), checker.startup(&raw)));
+    end(settings, kept, problems)
+}
+
+/// What is written, as far as it can be read, and who says what it means.
+fn begin<'a>(settings: &'a Settings<'a>, problems: &'a mut Vec<Problem>) -> Option<(Checker<'a>, Raw)> {
+    let mut tree = Tree::parse(&settings.text, problems)?;
+    let raw = read(&mut tree, problems)?;
+    Some((Checker { tree, settings, problems }, raw))
+}
+
+/// What is meant, if nothing is wrong with it.
+fn end<T>(settings: &Settings<'_>, meant: Option<T>, mut list: Vec<Problem>) -> Result<T, Problems> {
+    list.sort();
+    list.dedup();
+    match meant {
+        Some(meant) if list.is_empty() => Ok(meant),
+        _ => Err(Problems { name: settings.name.clone(), list, template_files: BTreeSet::new() }),
     }
 }
 
@@ -156,7 +172,7 @@ impl Checker<'_> {
             vaults,
             workspace: raw.workspace.as_ref().and_then(|id| self.take(&["workspace"], Workspace::parse_id(id))),
             ca_file: raw.tls.ca_file.as_ref().and_then(|path| self.absolute(&["tls", "caFile"], path)),
-            startup_timeout: self.duration(&["startup", "timeout"], raw.startup.timeout.as_ref(), &STARTUP),
+            startup_timeout: self.startup(raw),
             secrets: BTreeMap::new(),
             env: Arc::default(),
             files: Vec::new(),
@@ -191,6 +207,10 @@ impl Checker<'_> {
         config.on_change = self.on_change(raw, &config.secrets);
         config.serve = self.serve(raw, &config);
         config
+    }
+
+    fn startup(&mut self, raw: &Raw) -> Duration {
+        self.duration(&["startup", "timeout"], raw.startup.timeout.as_ref(), &STARTUP)
     }
 
     /// What is looked at less often than that would be stale between two looks.

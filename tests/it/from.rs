@@ -335,3 +335,27 @@ fn what_is_no_agent_is_not_believed() {
     });
     end(&mut exec(&world, &[], "echo started")).expect(69, &["answers in another way than this version does"]);
 }
+
+#[test]
+fn of_a_configuration_only_what_it_needs_is_looked_at() {
+    let world = world();
+    let running = agent(&world, "", ENV);
+    // The agent's own, in a container that has neither its files, its consent to the cloud nor its identity.
+    let agents = format!(
+        "{}{ENV}templates: [{{dir: /run/x, destination: a, source: /no/such/template.j2}}]\n\
+         files: {{dir: /run/x}}\n",
+        world.preamble(&["demo"])
+    );
+    let run = |config: &str| {
+        let mut command = exec(&world, &[], "echo \"$DB\"");
+        end(command.env("KEYFERRY_CONFIG_YAML", config).env("AZURE_AUTHORITY_HOST", "https://login.nowhere.example"))
+    };
+    let ended = run(&format!("{agents}startup: {{timeout: 1s}}\n"));
+    ended.expect(0, &[]);
+    assert_eq!(stdout(&ended), "canary-db\n");
+    // What it needs, and how a configuration is written, is still looked at; all of it at once.
+    let ended = run(&format!("{agents}startup: {{timeout: 0s}}\nexec: {{onChange: reload}}\nserv: {{}}\n"));
+    ended.expect(78, &["startup.timeout: expected a duration", "exec.onChange: expected", "serv: "]);
+    assert!(ended.stdout.is_empty());
+    assert_eq!(running.stop().0, Some(0));
+}
