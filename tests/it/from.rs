@@ -89,6 +89,8 @@ fn what_cannot_be_given_is_said_and_nothing_is_started() {
         .expect(69, &["no keyferry answers at", "api.sock"]);
     started(exec(&world, &[], script).env("DB", "keyvault:demo/secrets/db"))
         .expect(78, &["the variable DB is a reference", "write it into the agent's configuration"]);
+    started(exec(&world, &[], script).env("DB", "'keyvault:demo/secrets/db'"))
+        .expect(78, &["the variable DB is nearly a reference"]);
     started(&mut plain(&["exec", "--from", "run/api.sock", "--", "/bin/true"]))
         .expect(64, &["unix: and an absolute path"]);
     let running = agent(

@@ -66,14 +66,14 @@ pub(super) fn is_wanted(name: &str, only: &BTreeSet<String>) -> bool {
 
 /// What a command whose variables come from an agent must not have: nobody here could fetch what they refer to.
 pub(super) fn nothing(environment: &BTreeMap<String, String>, only: &BTreeSet<String>) -> Result<(), Vec<String>> {
-    let is_reference = |value: &String| Reference::marked(value).is_some();
-    let found = environment.iter().filter(|(name, value)| is_wanted(name, only) && is_reference(value));
-    let wrong: Vec<String> = found
-        .map(|(name, _)| {
-            format!(
-                "the variable {name} is a reference, and with --from all values come from the agent: write it into the agent's \
-                 configuration, in 'secrets' and 'env'"
-            )
+    let wanted = environment.iter().filter(|(name, _)| is_wanted(name, only));
+    let wrong: Vec<String> = wanted
+        .filter_map(|(name, value)| {
+            let is = if Reference::marked(value)?.is_ok() { "is" } else { "is nearly" };
+            Some(format!(
+                "the variable {name} {is} a reference, and with --from all values come from the agent: write it into the \
+                 agent's configuration, in 'secrets' and 'env'"
+            ))
         })
         .collect();
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }

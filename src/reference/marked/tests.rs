@@ -43,15 +43,83 @@ fn everything_else_is_left_alone() {
         "https://contoso.vault.azure.net/secrets/db",
         "file:/etc/hostname",
         "a keyvault:main/secrets/db",
-        " keyvault:main/secrets/db",
+        "see \"keyvault:main/secrets/db\"",
+        "{\"url\": \"keyvault:main/secrets/db\"}",
+        "{\"keyvault:main/secrets/db\": 1}",
+        "[\"keyvault:main/secrets/db\"]",
+        " keyvault: the product, in words ",
+        "\nkeyvault:\n  url: x\n",
+        "{keyvault: {url: x}}",
+        "'keyvault:a' 'keyvault:b'",
+        "\"https://contoso.vault.azure.net/secrets/db\"",
+        "{{ secrets.keyvault }}",
+        "{{ \"keyvault:main/secrets/db\" | upper }}",
+        "${keyvault}",
+        "$(keyvault)",
+        "azureml:connections:1",
+        "azureml:connection",
         "azureml:model:1",
         "azureml://datastores/workspaceblobstore/paths/x",
         "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/p",
         "azureml://jobs/connections/outputs",
-        "$(keyvault)",
         "${HOME}",
         "entraid",
     ] {
         assert_eq!(Reference::marked(value), None, "{value}");
+    }
+}
+
+#[test]
+fn what_stands_in_something_is_answered_with_what_to_write() {
+    const DB: &str = "keyvault:https://contoso.vault.azure.net/secrets/db";
+    const KEY: &str = "azureml://connections/aoai/credentials/key";
+    const APP: &str = "@Microsoft.KeyVault(VaultName=contoso;SecretName=db)";
+    for (value, why, write) in [
+        (format!(" {DB}"), "blanks", DB),
+        (format!("{DB}\n"), "blanks", DB),
+        (format!("\"{DB}\""), "quotes", DB),
+        (format!("'{DB}'"), "quotes", DB),
+        (format!("\u{201c}{DB}\u{201d}"), "quotes", DB),
+        (format!("\"{DB}"), "quotes", DB),
+        (format!(" \"{DB}\""), "blanks and quotes", DB),
+        (format!("${{{DB}}}"), "braces", DB),
+        (format!("$({DB})"), "braces", DB),
+        (format!("{{{{{DB}}}}}"), "braces", DB),
+        (format!("'{{{{ {DB} }}}}'"), "quotes, braces and blanks", DB),
+        (format!("\"${{{{{DB}}}}}\""), "quotes", DB),
+        (format!("${{{{{DB}}}}} "), "blanks", DB),
+        (format!("\"{APP}\""), "quotes", APP),
+        (format!("'{KEY}'"), "quotes", KEY),
+        ("azureml:connections/aoai/credentials/key".to_owned(), "'azureml://connections/'", KEY),
+        ("AzureML:/connections/aoai/credentials/key".to_owned(), "'azureml://connections/'", KEY),
+        ("azureml://connection/aoai/credentials/key".to_owned(), "'azureml://connections/'", KEY),
+        ("\"azureml:connection/aoai/credentials/key\"".to_owned(), "quotes", KEY),
+    ] {
+        let Some(Err(reason)) = Reference::marked(&value) else { panic!("{value} is nearly one") };
+        assert!(reason.contains(why) && reason.ends_with(&format!("write '{write}'")), "{value}: {reason}");
+    }
+}
+
+#[test]
+fn what_stands_in_something_and_is_no_reference_is_not_shown() {
+    for (value, scheme) in [
+        ("'keyvault:hunter2'", "'keyvault:'"),
+        (" KEYVAULT:hunter2", "'keyvault:'"),
+        ("\"entra:hunter2\"", "'entra:'"),
+        ("${keyvault:https://u:hunter2@contoso.vault.azure.net/secrets/db}", "'keyvault:'"),
+        ("\"${{hunter2}}\"", "'${{'"),
+        ("'@Microsoft.KeyVault(hunter2)'", "'@Microsoft.KeyVault('"),
+        ("azureml:connections/aoai/hunter2", "'azureml://'"),
+    ] {
+        let Some(Err(reason)) = Reference::marked(value) else { panic!("{value} is nearly one") };
+        assert!(reason.contains(scheme) && !reason.contains("hunter2"), "{value}: {reason}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn nothing_of_a_value_makes_it_panic(value in "[ \"'{}$()@:/a-zK\u{201c}é]{0,40}") {
+        Reference::marked(&value);
+        Reference::marked(&format!("\"keyvault:{value}"));
     }
 }

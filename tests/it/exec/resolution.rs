@@ -47,6 +47,12 @@ fn nothing_is_started_without_what_it_needs() {
     world.emulator.deny(DEFAULT_CLIENT, "demo", Permission::Get, Some("user"), Refusal::ForbiddenByRbac);
     run("DB", "keyvault:demo/secrets/user", short).expect(77, &["env.DB", "ForbiddenByRbac"]);
     run("DB", "keyvault:demo", short).expect(78, &["the variable DB: "]);
+    for value in [" keyvault:demo/secrets/db", "\"keyvault:demo/secrets/db\"", "${keyvault:demo/secrets/db}"] {
+        run("DB", value, short).expect(78, &["the variable DB: it is nearly", "write 'keyvault:demo/secrets/db'"]);
+    }
+    let hidden = run("DB", "'keyvault:canary'", short);
+    hidden.expect(78, &["the variable DB: it is nearly", "begins with 'keyvault:'"]);
+    assert!(!hidden.stderr.contains("canary"), "{hidden:?}");
     run("DB", "keyvault:https://other.vault.localhost/secrets/x", short)
         .expect(78, &["the variable DB: ", "none of 'vaults'"]);
     run("T", "entra:https://x/.default", short).expect(78, &["the variable T: ", "exec.tokenScopes"]);
