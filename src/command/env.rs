@@ -44,8 +44,8 @@ pub(super) async fn env(
                 },
                 Ok(reply) => return stdout::write(&[status::answer(&reply)?.expose()]),
                 // Where no agent runs, it is fetched.
-                Err(Silence::Nobody(_)) => break,
-                Err(Silence::Strange(reason)) => return Err(Ended::new(Exit::Denied, reason)),
+                Err(Silence::Nobody(_) | Silence::Nowhere(_)) => break,
+                Err(silence) => return Err(status::unanswered(silence)),
             }
         }
     }

@@ -69,7 +69,11 @@ pub(super) fn answer(reply: &Reply) -> Result<&crate::secret::SecretValue, Ended
 
 /// Why nobody has answered.
 pub(super) fn unanswered(silence: Silence) -> Ended {
-    let exit = if matches!(silence, Silence::Nobody(_)) { Exit::Unavailable } else { Exit::Denied };
+    let exit = match silence {
+        Silence::Nobody(_) | Silence::Mute(_) => Exit::Unavailable,
+        Silence::Nowhere(_) => Exit::Config,
+        Silence::Strange(_) => Exit::Denied,
+    };
     Ended::new(exit, silence.into_reason())
 }
 

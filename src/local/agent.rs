@@ -1,7 +1,10 @@
 //! A keyferry that runs beside this process, asked at its socket, or at its port for probes.
+#![expect(clippy::disallowed_methods, reason = "a socket is a file")]
 
-use std::io::ErrorKind;
+use std::fs;
+use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ use hyper::header::{CONNECTION, HOST};
 use hyper::http::response::Parts;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustix::io::Errno;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinSet;
@@ -45,7 +49,11 @@ pub struct Reply {
 pub enum Silence {
     /// Nobody listens there.
     Nobody(String),
-    /// Somebody does, who is not trusted or does not speak as keyferry does.
+    /// Nobody can ever listen there.
+    Nowhere(String),
+    /// Somebody does, who gives no answer.
+    Mute(String),
+    /// Somebody does, who is not trusted, or cannot be reached by this user.
     Strange(String),
 }
 
@@ -53,7 +61,7 @@ impl Silence {
     /// The reason.
     pub fn into_reason(self) -> String {
         match self {
-            Self::Nobody(reason) | Self::Strange(reason) => reason,
+            Self::Nobody(reason) | Self::Nowhere(reason) | Self::Mute(reason) | Self::Strange(reason) => reason,
         }
     }
 }
@@ -92,17 +100,36 @@ pub async fn ask(socket: &Path, believed: Believed, method: Method, target: &str
 
 async fn connect(socket: &Path, believed: Believed) -> Result<(UnixStream, u32), Silence> {
     let shown = socket.display();
-    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Silence::Nobody(format!(
-            "no keyferry answers at {shown}: is 'keyferry run' running, with this socket as its 'serve.socket'?"
-        )),
-        _ => Silence::Strange(format!("{shown} cannot be connected with: {error}; may this user reach it?")),
-    })?;
+    let stream = UnixStream::connect(socket).await.map_err(|error| unconnected(socket, &error))?;
     let server = stream
         .peer_cred()
         .map_err(|error| Silence::Strange(format!("the kernel does not say who serves {shown}: {error}")))?;
     believed.check(server.uid()).map_err(|reason| Silence::Strange(format!("{shown} {reason}")))?;
     Ok((stream, server.uid()))
+}
+
+/// Why nobody can be connected with there.
+fn unconnected(socket: &Path, error: &Error) -> Silence {
+    let shown = socket.display();
+    let nowhere = |reason: &str| Silence::Nowhere(format!("{shown} {reason}"));
+    let nobody = || {
+        Silence::Nobody(format!(
+            "no keyferry answers at {shown}: is 'keyferry run' running, with this socket as its 'serve.socket'?"
+        ))
+    };
+    match error.kind() {
+        // Of what is no socket the kernel says the same as of one that nobody listens at any more.
+        ErrorKind::ConnectionRefused if fs::metadata(socket).is_ok_and(|there| !there.file_type().is_socket()) => {
+            nowhere("is there and is no socket: give the path of the agent's 'serve.socket'")
+        }
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => nobody(),
+        ErrorKind::NotADirectory => nowhere("leads through a file: give the path of the agent's 'serve.socket'"),
+        ErrorKind::InvalidInput => nowhere("is longer than a socket's path may be, 107 bytes: choose a shorter one"),
+        _ if Errno::from_io_error(error) == Some(Errno::PROTOTYPE) => {
+            nowhere("is a socket of another kind: give the path of the agent's 'serve.socket'")
+        }
+        _ => Silence::Strange(format!("{shown} cannot be connected with: {error}; may this user reach it?")),
+    }
 }
 
 /// The news of an agent, as they come.
@@ -130,8 +157,8 @@ pub async fn watch(socket: &Path, believed: Believed) -> Result<News, Silence> {
             Ok(News { body, line: Vec::new(), _connection: connection })
         }
         Ok(Ok((head, ..))) => Err(Silence::Strange(format!("{shown} refuses to tell what changes: {}", head.status))),
-        Ok(Err(_)) => Err(Silence::Strange(format!("{shown} {NO_HTTP}"))),
-        Err(_) => Err(Silence::Strange(format!("{shown} {LATE}"))),
+        Ok(Err(_)) => Err(Silence::Mute(format!("{shown} {NO_HTTP}"))),
+        Err(_) => Err(Silence::Mute(format!("{shown} {LATE}"))),
     }
 }
 
@@ -191,8 +218,8 @@ async fn exchange(
     };
     match timeout(PATIENCE, answered).await {
         Ok(Ok((status, body))) => Ok(Reply { status, body: SecretValue::new(body.to_vec()), server }),
-        Ok(Err(_)) => Err(Silence::Strange(format!("{shown} {NO_HTTP}"))),
-        Err(_) => Err(Silence::Strange(format!("{shown} {LATE}"))),
+        Ok(Err(_)) => Err(Silence::Mute(format!("{shown} {NO_HTTP}"))),
+        Err(_) => Err(Silence::Mute(format!("{shown} {LATE}"))),
     }
 }
 

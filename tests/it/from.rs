@@ -3,10 +3,11 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use keyferry_emulator::Settings;
 use rustix::process::Signal;
@@ -283,7 +284,7 @@ fn a_server_that_says_nothing_costs_the_deadline_and_no_more() {
     let _listener = UnixListener::bind(socket(&world)).unwrap();
     let ended = end(exec(&world, &[], "echo started").env("KEYFERRY_CONFIG_YAML", "startup: {timeout: 1s}"));
     ended.expect(69, &["has not answered until the deadline"]);
-    assert!(ended.took < std::time::Duration::from_secs(5), "{:?}", ended.took);
+    assert!(ended.took < Duration::from_secs(5), "{:?}", ended.took);
 }
 
 #[test]
@@ -360,4 +361,49 @@ fn of_a_configuration_only_what_it_needs_is_looked_at() {
     ended.expect(78, &["startup.timeout: expected a duration", "exec.onChange: expected", "serv: "]);
     assert!(ended.stdout.is_empty());
     assert_eq!(running.stop().0, Some(0));
+}
+
+#[test]
+fn a_path_that_can_never_lead_to_an_agent_is_refused_at_once() {
+    let world = world();
+    let at = |name: &str| world.root.path().join(name);
+    fs::write(at("file"), "").unwrap();
+    let _datagrams = UnixDatagram::bind(at("datagrams")).unwrap();
+    for (path, piece) in [
+        (at("file"), "is there and is no socket"),
+        (at("out"), "is there and is no socket"),
+        (at("file/api.sock"), "leads through a file"),
+        (at("datagrams"), "is a socket of another kind"),
+        (at(&"x".repeat(108)), "is longer than a socket's path may be, 107 bytes"),
+    ] {
+        let from = format!("unix:{}", path.display());
+        let ended = end(&mut plain(&["exec", "--from", &from, "--", "/bin/echo", "started"]));
+        ended.expect(78, &[path.to_str().unwrap(), piece]);
+        assert!(ended.stdout.is_empty());
+        assert!(ended.took < Duration::from_secs(10), "{:?}", ended.took);
+    }
+    // One that an agent has left behind may have another soon.
+    drop(UnixListener::bind(socket(&world)).unwrap());
+    let ended = end(exec(&world, &[], "echo started").env("KEYFERRY_CONFIG_YAML", "startup: {timeout: 1s}"));
+    ended.expect(69, &["no keyferry answers at"]);
+}
+
+#[test]
+fn a_server_that_speaks_no_http_is_no_matter_of_permissions() {
+    let world = world();
+    let listener = UnixListener::bind(socket(&world)).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            stream.unwrap().write_all(b"SSH-2.0-OpenSSH_9.9\r\n").ok();
+        }
+    });
+    let config = "startup: {timeout: 1s}";
+    let ended = end(exec(&world, &[], "echo started").env("KEYFERRY_CONFIG_YAML", config));
+    ended.expect(69, &["gave no HTTP answer: is it keyferry's?"]);
+    assert!(ended.stdout.is_empty());
+    let served =
+        format!("{}serve: {{socket: {{path: {}}}}}\n{ENV}", world.preamble(&["demo"]), socket(&world).display());
+    for args in [&["status"][..], &["refresh"], &["env"]] {
+        end(&mut world.keyferry(&served, args)).expect(69, &["gave no HTTP answer: is it keyferry's?"]);
+    }
 }

@@ -46,7 +46,10 @@ enum Refused {
 
 impl From<Silence> for Refused {
     fn from(silence: Silence) -> Self {
-        Self::Silent(unanswered(silence))
+        match silence {
+            Silence::Nowhere(_) => Self::Never(unanswered(silence)),
+            _ => Self::Silent(unanswered(silence)),
+        }
     }
 }
 
