@@ -153,7 +153,6 @@ fn meant(global: &Global, options: &Exec, environment: &BTreeMap<String, String>
         return Err(Ended::new(Exit::Config, line));
     }
     resolve::resolve(config, &of_command(environment), (&only(options), bounded))
-        .map_err(|lines| Ended { exit: Exit::Config, lines })
 }
 
 /// How the command is kept whose variables come from an agent, and how long that is waited for. Who signs in, from where and
@@ -161,9 +160,7 @@ fn meant(global: &Global, options: &Exec, environment: &BTreeMap<String, String>
 fn kept(global: &Global, options: &Exec, environment: &BTreeMap<String, String>) -> Result<(Kept, Duration), Ended> {
     let written = start::written(global, environment)?.unwrap_or_else(start::nothing);
     let kept = start::kept(&written, global, environment)?;
-    resolve::nothing(&of_command(environment), &only(options))
-        .map(|()| kept)
-        .map_err(|lines| Ended { exit: Exit::Config, lines })
+    resolve::nothing(&of_command(environment), &only(options)).map(|()| kept)
 }
 
 fn only(options: &Exec) -> BTreeSet<String> {

@@ -104,7 +104,7 @@ fn what_cannot_be_given_is_said_and_nothing_is_started() {
         .expect(69, &["GONE: the secret gone has no value yet"]);
     world.emulator.put_secret("demo", "gone", "g");
     end(&mut exec(&world, &[], "exit 4")).expect(4, &[]);
-    started(&mut exec(&world, &["--only", "DB,NO"], script)).expect(77, &["no variable NO", "--only"]);
+    started(&mut exec(&world, &["--only", "DB,NO"], script)).expect(64, &["no variable 'NO'", "--only", "'allow'"]);
     assert_eq!(running.stop().0, Some(0));
 }
 

@@ -133,8 +133,12 @@ impl Beside {
         }
         let is_shown = |name: &&String| variables.iter().any(|listed| listed.name == **name);
         if let Some(name) = self.only.iter().find(|name| !is_shown(name)) {
-            let line = format!("shows this user, uid {}, no variable {name}, which --only names", process::uid());
-            return Err(Refused::Never(self.ended(Exit::Denied, &line)));
+            let line = format!(
+                "shows this user, uid {}, no variable '{name}', which --only names: correct it, or let 'env' have it and 'allow' of \
+                 'serve.socket' show this user its secrets",
+                process::uid()
+            );
+            return Err(Refused::Never(self.ended(Exit::Usage, &line)));
         }
         let mut given = Given::default();
         for listed in variables.into_iter().filter(|listed| is_wanted(&listed.name, &self.only)) {

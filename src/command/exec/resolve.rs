@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Ended;
 use crate::config::{Config, SecretConfig};
+use crate::exit::Exit;
 use crate::extract::Cut;
 use crate::reference::{Object, Reference, SecretName};
 use crate::render::{Variable, Variables};
@@ -16,7 +18,7 @@ pub(super) fn resolve(
     mut config: Config,
     environment: &BTreeMap<String, String>,
     (only, bounded): (&BTreeSet<String>, bool),
-) -> Result<Config, Vec<String>> {
+) -> Result<Config, Ended> {
     let mut wrong = Vec::new();
     let is_wanted = |name: &str| is_wanted(name, only);
     let mut variables: BTreeMap<String, Variable> =
@@ -41,14 +43,11 @@ pub(super) fn resolve(
     }
     // What is wrong with one that is nearly a reference is told above.
     let is_told = |name: &String| environment.get(name).and_then(|value| Reference::marked(value)).is_some();
-    for name in only.iter().filter(|name| !variables.contains_key(*name) && !is_told(name)) {
-        wrong.push(format!(
-            "--only names {name}, whose value is no reference (a vault's own address needs 'keyvault:' before it), and which is \
-             not in 'env' of the configuration"
-        ));
-    }
-    if !wrong.is_empty() {
-        return Err(wrong);
+    let unknown = only.iter().filter(|name| !variables.contains_key(*name) && !is_told(name));
+    let unknown: Vec<String> = unknown.map(|name| not_wanted(name, environment.contains_key(name))).collect();
+    if !wrong.is_empty() || !unknown.is_empty() {
+        let exit = if wrong.is_empty() { Exit::Usage } else { Exit::Config };
+        return Err(Ended { exit, lines: [wrong, unknown].concat() });
     }
     config.env = Arc::new(Variables(variables));
     let used: BTreeSet<SecretName> = config.env.uses().map(|(name, _)| name.clone()).collect();
@@ -59,13 +58,23 @@ pub(super) fn resolve(
     Ok(config)
 }
 
+/// What is wrong with a name of `--only` that no variable with a value has.
+fn not_wanted(name: &str, is_set: bool) -> String {
+    let why = if is_set {
+        "whose value is no reference (a vault's own address needs 'keyvault:' before it), and which"
+    } else {
+        "which has no value here, and"
+    };
+    format!("--only names '{name}', {why} is not in 'env' of the configuration")
+}
+
 /// Whether `--only` lets the variable have a value: all, if it names none.
 pub(super) fn is_wanted(name: &str, only: &BTreeSet<String>) -> bool {
     only.is_empty() || only.contains(name)
 }
 
 /// What a command whose variables come from an agent must not have: nobody here could fetch what they refer to.
-pub(super) fn nothing(environment: &BTreeMap<String, String>, only: &BTreeSet<String>) -> Result<(), Vec<String>> {
+pub(super) fn nothing(environment: &BTreeMap<String, String>, only: &BTreeSet<String>) -> Result<(), Ended> {
     let wanted = environment.iter().filter(|(name, _)| is_wanted(name, only));
     let wrong: Vec<String> = wanted
         .filter_map(|(name, value)| {
@@ -76,7 +85,7 @@ pub(super) fn nothing(environment: &BTreeMap<String, String>, only: &BTreeSet<St
             ))
         })
         .collect();
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    if wrong.is_empty() { Ok(()) } else { Err(Ended { exit: Exit::Config, lines: wrong }) }
 }
 
 fn secret(

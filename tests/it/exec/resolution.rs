@@ -81,3 +81,20 @@ fn a_host_that_hangs_is_told_with_what_gives_it_more_time() {
     ended.expect(69, &["env.DB", "give it more time (startup.timeout)"]);
     assert!(!ended.stderr.contains("--timeout") && ended.stdout.is_empty(), "{ended:#?}");
 }
+
+#[test]
+fn a_name_that_only_gets_wrong_is_a_wrong_command_line() {
+    let world = world();
+    let config = "secrets: {db: keyvault:demo/secrets/db}\nenv: {DB: {secret: db}}\n";
+    let run = |only: &str, value: &str| {
+        let mut command = exec(&world, config, &["--only", only], "echo started");
+        let ended = end(command.env("URL", "https://demo.vault.azure.net/secrets/db").env("A", value));
+        assert!(ended.stdout.is_empty(), "{ended:?}");
+        ended
+    };
+    run("DB,NO", "x").expect(64, &["--only names 'NO', which has no value here"]);
+    run("DB,", "x").expect(64, &["--only names '', which has no value here"]);
+    run("URL,NO", "x").expect(64, &["--only names 'URL', whose value is no reference", "--only names 'NO'"]);
+    // What is wrong besides is a person's to mend too, and no matter of the command line.
+    run("A,NO", "keyvault:demo").expect(78, &["the variable A: ", "--only names 'NO'"]);
+}

@@ -16,6 +16,10 @@ fn config(text: &str) -> Config {
 }
 
 fn resolved(text: &str, variables: &[(&str, &str)], only: &[&str]) -> Result<Config, Vec<String>> {
+    ended(text, variables, only).map_err(|ended| ended.lines)
+}
+
+fn ended(text: &str, variables: &[(&str, &str)], only: &[&str]) -> Result<Config, Ended> {
     let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let only = only.iter().map(|name| (*name).to_owned()).collect();
     resolve(config(text), &environment, (&only, !text.is_empty()))
@@ -95,4 +99,11 @@ fn a_variable_may_be_called_what_no_secret_may() {
     assert_eq!(names(&config), (vec!["ConnectionStrings:Db"], vec!["env.ConnectionStrings-Db"]));
     let lines = resolved("", &[("A:B", reference), ("A/B", reference)], &[]).unwrap_err();
     assert_eq!(lines, ["the variable A:B: another one is called nearly so: give it another name"]);
+}
+
+#[test]
+fn only_names_that_are_wrong_are_a_wrong_command_line() {
+    let exit = |variables: &[(&str, &str)], only: &[&str]| ended(CONFIG, variables, only).unwrap_err().exit;
+    assert_eq!(exit(&[("A", "x")], &["A", "DB"]), Exit::Usage);
+    assert_eq!(exit(&[("A", "keyvault:a")], &["A", "NO"]), Exit::Config);
 }
