@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::sources::Sources;
-use super::{Ended, start, stdout};
+use super::{Ended, exec, start, stdout};
 use crate::agent::few;
 use crate::cli::{Global, Shape};
 use crate::config::{Config, DEFAULT_IDENTITY};
@@ -34,17 +34,27 @@ pub(super) async fn check(
     shape: Shape,
     environment: &Environment,
 ) -> Result<(), Ended> {
-    let (config, file) = start::configuration(global, environment)?;
+    // As `exec` does, which needs none where variables say what they want.
+    let written = start::written(global, environment)?;
+    let is_bounded = written.is_some();
+    let written = written.or_else(|| exec::has_references(environment).then(start::nothing));
+    let name = written.as_ref().map(|written| written.name.clone()).unwrap_or_default();
+    let (config, _) = start::given(written, global, environment)?;
+    let (config, wrong) = exec::with_references(config, environment, is_bounded);
     let plan = plan(&config);
     let given: Vec<Object> = given(&config).collect();
     let mut report = Report::new(daily(&plan, given.len()));
     let salt = process::salt().ok_or_else(|| Ended::new(Exit::Bug, "the kernel gives no random bytes"))?;
     // Nobody is asked by this yet.
     let source = start::source(&config, environment, &Metrics::new(salt));
-    let from = file.map_or_else(|| start::TEXT.to_owned(), |file| file.display().to_string());
     let usable = source.as_ref().map(drop).map_err(|ended| Trouble::new(ended.exit, ended.lines.join("; ")));
-    let written = Checked::new(What::Configuration, from, "").which(usable);
-    report.add(start::unpublished(&config).into_iter().fold(written, Checked::warns));
+    let written = Checked::new(What::Configuration, name, "").which(usable);
+    // Of what a wrong variable is made nothing is known.
+    let nowhere = places::nowhere(&config).filter(|_| wrong.is_empty());
+    report.add(nowhere.into_iter().fold(written, Checked::warns));
+    for (name, reason) in wrong {
+        report.add(Checked::new(What::Variables, name, "").which(Err(Trouble::new(Exit::Config, reason))));
+    }
     if let Some(source) = source.ok().filter(|_| !offline) {
         let brought = fetch(plan.objects.keys().chain(&given).cloned().collect(), &source).await;
         let look = Look { config: &config, plan: &plan, brought, now: clock::system()().wall };

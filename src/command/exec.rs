@@ -27,6 +27,7 @@ use crate::config::Config;
 use crate::config::exec::{Exec as Kept, OnRotation};
 use crate::exit::Exit;
 use crate::process::{self, Cores, End, Heard, Relay, become_it, is_startable};
+use crate::reference::Reference;
 use crate::render::LONGEST_VARIABLE;
 use crate::secret::SecretValue;
 use beside::Beside;
@@ -161,6 +162,20 @@ fn kept(global: &Global, options: &Exec, environment: &BTreeMap<String, String>)
     let written = start::written(global, environment)?.unwrap_or_else(start::nothing);
     let kept = start::kept(&written, global, environment)?;
     resolve::nothing(&of_command(environment), &only(options)).map(|()| kept)
+}
+
+/// Whether this process's variables refer to something, so that no configuration is needed.
+pub(super) fn has_references(environment: &BTreeMap<String, String>) -> bool {
+    of_command(environment).values().any(|value| Reference::marked(value).is_some())
+}
+
+/// The configuration with what they refer to, and what is wrong with which of them.
+pub(super) fn with_references(
+    config: Config,
+    environment: &BTreeMap<String, String>,
+    bounded: bool,
+) -> (Config, Vec<(String, String)>) {
+    resolve::with_references(config, &of_command(environment), bounded)
 }
 
 fn only(options: &Exec) -> BTreeSet<String> {

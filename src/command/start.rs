@@ -40,7 +40,7 @@ type Environment = BTreeMap<String, String>;
 
 /// The configuration's text and what to call it in messages; none when nobody gave one and there is no default file.
 pub(super) struct Written {
-    name: String,
+    pub(super) name: String,
     text: String,
     /// The file that it was read from.
     file: Option<PathBuf>,
@@ -102,7 +102,16 @@ fn text_of(path: &Path) -> Result<String, String> {
 
 /// Reads and checks the configuration; without one there is nothing to do. With it comes where it was read from.
 pub(super) fn configuration(global: &Global, environment: &Environment) -> Result<(Config, Option<PathBuf>), Rejected> {
-    let Some(written) = written(global, environment)? else {
+    given(written(global, environment)?, global, environment)
+}
+
+/// The same of what was found already.
+pub(super) fn given(
+    written: Option<Written>,
+    global: &Global,
+    environment: &Environment,
+) -> Result<(Config, Option<PathBuf>), Rejected> {
+    let Some(written) = written else {
         let line =
             format!("there is no configuration: give --config FILE, put its text into {TEXT}, or write {DEFAULT_FILE}");
         return Err(Ended::new(Exit::Config, line).into());

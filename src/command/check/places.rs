@@ -1,11 +1,13 @@
 //! Where secrets go, and who is told: directories, the files of endpoints, hooks; looked at without touching them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::report::{Checked, Report, Trouble, What};
+use crate::agent::few;
 use crate::command::start;
 use crate::config::Config;
 use crate::config::serve::Callers;
@@ -14,12 +16,30 @@ use crate::files::FilesSink;
 use crate::medium::Medium;
 use crate::ports::{HookError, Reach};
 use crate::process;
+use crate::reference::SecretName;
 use crate::serve::{Listener, token_file};
 
 const ON_DISK: &str = "is not on tmpfs: secrets are written to a disk, because 'allowDisk' lets them";
 const LATER: &str = "an application that has yet to start is looked for when there is something to tell it";
 /// Longer than a look at every process takes.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is fetched and goes nowhere. Where variables are all that is made, they are a command's, started by `exec`.
+pub(super) fn nowhere(config: &Config) -> Option<String> {
+    let is_published = !config.files.is_empty() || !config.on_change.is_empty() || config.serve.has_values();
+    if is_published || config.env.0.is_empty() {
+        return start::unpublished(config);
+    }
+    let used: BTreeSet<&SecretName> = config.env.uses().map(|(name, _)| name).collect();
+    let unused: Vec<&str> = config.secrets.keys().filter(|name| !used.contains(name)).map(SecretName::as_str).collect();
+    (!unused.is_empty()).then(|| {
+        format!(
+            "in no variable, so that no command gets it: {}; add them to 'env', or 'files' such as 'files: {{dir: /run/keyferry}}', or \
+             'serve'",
+            few(&unused)
+        )
+    })
+}
 
 /// Whether each directory could be published to.
 pub(super) fn directories(config: &Config, report: &mut Report) {

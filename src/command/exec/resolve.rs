@@ -19,28 +19,10 @@ pub(super) fn resolve(
     environment: &BTreeMap<String, String>,
     (only, bounded): (&BTreeSet<String>, bool),
 ) -> Result<Config, Ended> {
-    let mut wrong = Vec::new();
-    let is_wanted = |name: &str| is_wanted(name, only);
-    let mut variables: BTreeMap<String, Variable> =
-        config.env.0.iter().filter(|(name, _)| is_wanted(name)).map(|(name, it)| (name.clone(), it.clone())).collect();
-    let mut found = BTreeMap::new();
-    for (name, value) in environment.iter().filter(|(name, _)| is_wanted(name)) {
-        let Some(reference) = Reference::marked(value) else { continue };
-        if config.env.0.contains_key(name) {
-            wrong.push(format!("the variable {name} is a reference, and in 'env' of the configuration: keep one"));
-            continue;
-        }
-        match reference.and_then(|reference| secret(name, reference, &config, bounded)) {
-            Ok((secret, _)) if found.contains_key(&secret) => {
-                wrong.push(format!("the variable {name}: another one is called nearly so: give it another name"));
-            }
-            Ok((secret, fetched)) => {
-                variables.insert(name.clone(), Variable::Secret { secret: secret.clone(), part: part(&fetched) });
-                found.insert(secret, fetched);
-            }
-            Err(reason) => wrong.push(format!("the variable {name}: {reason}")),
-        }
-    }
+    let References { mut variables, found, wrong } = references(&config, environment, (only, bounded));
+    let wrong: Vec<String> = wrong.into_iter().map(|(name, reason)| format!("the variable {name}: {reason}")).collect();
+    let own = config.env.0.iter().filter(|(name, _)| is_wanted(name, only));
+    variables.extend(own.map(|(name, it)| (name.clone(), it.clone())));
     // What is wrong with one that is nearly a reference is told above.
     let is_told = |name: &String| environment.get(name).and_then(|value| Reference::marked(value)).is_some();
     let unknown = only.iter().filter(|name| !variables.contains_key(*name) && !is_told(name));
@@ -56,6 +38,57 @@ pub(super) fn resolve(
     config.files.clear();
     config.on_change.clear();
     Ok(config)
+}
+
+/// The configuration with all that variables of the environment refer to besides, and what is wrong with which of them.
+pub(super) fn with_references(
+    mut config: Config,
+    environment: &BTreeMap<String, String>,
+    bounded: bool,
+) -> (Config, Vec<(String, String)>) {
+    let References { mut variables, found, wrong } = references(&config, environment, (&BTreeSet::new(), bounded));
+    variables.extend(config.env.0.clone());
+    config.env = Arc::new(Variables(variables));
+    config.secrets.extend(found);
+    (config, wrong)
+}
+
+/// What variables refer to.
+struct References {
+    /// The variables that are references.
+    variables: BTreeMap<String, Variable>,
+    /// What they are made of.
+    found: BTreeMap<SecretName, SecretConfig>,
+    /// Those that are nearly so, and why they are not.
+    wrong: Vec<(String, String)>,
+}
+
+fn references(
+    config: &Config,
+    environment: &BTreeMap<String, String>,
+    (only, bounded): (&BTreeSet<String>, bool),
+) -> References {
+    let mut references = References { variables: BTreeMap::new(), found: BTreeMap::new(), wrong: Vec::new() };
+    for (name, value) in environment.iter().filter(|(name, _)| is_wanted(name, only)) {
+        let Some(reference) = Reference::marked(value) else { continue };
+        let mut wrong = |reason: String| references.wrong.push((name.clone(), reason));
+        if config.env.0.contains_key(name) {
+            wrong("it is a reference, and in 'env' of the configuration: keep one".to_owned());
+            continue;
+        }
+        match reference.and_then(|reference| secret(name, reference, config, bounded)) {
+            Ok((secret, _)) if references.found.contains_key(&secret) => {
+                wrong("another one is called nearly so: give it another name".to_owned());
+            }
+            Ok((secret, fetched)) => {
+                let variable = Variable::Secret { secret: secret.clone(), part: part(&fetched) };
+                references.variables.insert(name.clone(), variable);
+                references.found.insert(secret, fetched);
+            }
+            Err(reason) => wrong(reason),
+        }
+    }
+    references
 }
 
 /// What is wrong with a name of `--only` that no variable with a value has.

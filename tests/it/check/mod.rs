@@ -1,5 +1,6 @@
 //! `keyferry check`: what works, what does not, and what to do about it, with nothing given and nothing changed.
 
+mod exec;
 mod hooks;
 mod warnings;
 

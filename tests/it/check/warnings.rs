@@ -26,11 +26,19 @@ fn what_is_not_good_any_more_or_not_what_was_meant_is_a_warning() {
 #[test]
 fn a_configuration_that_publishes_nothing_works_and_is_warned_of() {
     let world = world();
-    let (code, report) = json(&world, &format!("{}{GOOD}", world.preamble(&["demo"])));
+    let (secrets, _) = GOOD.split_once("env:").unwrap();
+    let (code, report) = json(&world, &format!("{}{secrets}", world.preamble(&["demo"])));
     assert_eq!(code, Some(0), "{report:#}");
     let written = find(&report, "configuration", "KEYFERRY_CONFIG_YAML");
     assert_eq!(written["result"], "warning");
     assert!(written["problem"].as_str().unwrap().contains("there is no 'files'"), "{written}");
+    // A command gets what its variables are made of, and nothing else.
+    let (code, report) = json(&world, &format!("{}{GOOD}", world.preamble(&["demo"])));
+    assert_eq!(code, Some(0), "{report:#}");
+    let written = find(&report, "configuration", "KEYFERRY_CONFIG_YAML");
+    assert_eq!(written["result"], "warning");
+    let problem = written["problem"].as_str().unwrap();
+    assert!(problem.contains("in no variable") && problem.contains(": licence;"), "{written}");
     // From a file it is called by its name.
     let file = world.root.path().join("keyferry.yaml");
     fs::write(&file, world.config(GOOD)).unwrap();

@@ -65,7 +65,7 @@ fn all_that_is_wrong_is_told_at_once() {
     assert_eq!(lines.len(), 3, "{lines:?}");
     assert!(lines[0].starts_with("the variable A: "), "{lines:?}");
     let twice = wrong(CONFIG, &[("DB", "keyvault:main/secrets/x")], &[]);
-    assert_eq!(twice, ["the variable DB is a reference, and in 'env' of the configuration: keep one"]);
+    assert_eq!(twice, ["the variable DB: it is a reference, and in 'env' of the configuration: keep one"]);
 }
 
 #[test]
