@@ -96,9 +96,9 @@ pub enum Command {
         #[arg(long)]
         show: bool,
     },
-    /// Try whether everything that the configuration wants can be had: sign in, ask for each secret, render, look at the
-    /// directories and hooks, and say for each failure what to do. Gives no value, publishes and changes nothing, and can run
-    /// beside a running agent
+    /// Try whether everything can be had that the configuration wants, and what exec would give a command of this
+    /// environment: sign in, ask for each secret, render, look at the directories and hooks, and say for each failure what to
+    /// do. Gives no value, publishes and changes nothing, and can run beside a running agent
     Check {
         /// Ask nobody over the network: look at the configuration, the directories and the hooks alone
         #[arg(long)]

@@ -1,6 +1,5 @@
 //! Whether the kernel would start a command, asked before anything is ended for it: whether it is there, and whether its
 //! arguments and variables are not too long together (execve(2)).
-#![expect(clippy::disallowed_methods, reason = "what a command inherits is in the environment")]
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -12,7 +11,9 @@ use rustix::fs::{Access, FileType, access, stat};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
-/// What every process may be given, and more than what any may.
+use super::environment::inherited;
+
+/// What any process may be given, at the least and at the most.
 const LEAST: u64 = 128 << 10;
 const MOST: u64 = 6 << 20;
 /// The path that a program is found by, and a script's interpreter, are given as well.
@@ -32,12 +33,13 @@ pub fn is_startable(command: &Command) -> Result<(), String> {
 /// The command's PATH.
 fn path(command: &Command) -> Option<OsString> {
     let own = command.get_envs().find_map(|(name, value)| (name == "PATH").then_some(value));
-    own.map_or_else(|| std::env::var_os("PATH"), |own| own.map(OsStr::to_owned))
+    let given = || inherited().find_map(|(name, value)| (name == "PATH").then_some(value));
+    own.map_or_else(given, |own| own.map(OsStr::to_owned))
 }
 
 /// The command's variables.
 fn lengths(command: &Command) -> Lengths {
-    let mut lengths: Lengths = std::env::vars_os().map(|(name, value)| (name, value.len())).collect();
+    let mut lengths: Lengths = inherited().map(|(name, value)| (name, value.len())).collect();
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => lengths.insert(name.to_owned(), value.len()),
