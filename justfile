@@ -50,7 +50,8 @@ kubernetes:
 monitoring:
     .ci/promtool
 
-# The image, built twice and run hardened beside the emulator, between containers of other users (root, Debian or podman).
+# The image, built twice and run hardened beside the emulator, between containers of other users; and deploy/compose, by
+# Docker's Compose (root, Debian or podman; Go).
 container:
     .ci/container
 
