@@ -1,7 +1,7 @@
 # What CI runs, and what people run. Each line is plain cargo: without just, type it.
 
 # Everything that must be green.
-ci: fmt clippy test python monitoring helm kubernetes container e2e
+ci: fmt clippy test python azureml monitoring helm kubernetes container e2e
 
 fmt:
     cargo fmt --all --check
@@ -29,6 +29,12 @@ azure-cli:
     python3 -m venv target/azure-cli
     target/azure-cli/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements-azure-cli.txt
     target/azure-cli/bin/python tests/python/parse_with_the_official_cli.py
+
+# The YAML of examples/azureml-byoc by Azure Machine Learning's own SDK, and wrong ones, which it has to refuse.
+azureml:
+    python3 -m venv target/azureml
+    target/azureml/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements-azureml.txt
+    target/azureml/bin/python tests/python/load_azureml_with_the_official_sdk.py
 
 # The official SDK for Node.js gets tokens from an agent (Node.js 20 with npm).
 node:
