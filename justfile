@@ -44,7 +44,7 @@ node:
     npm install --prefix target/node --no-package-lock --no-audit --no-fund --silent
     node target/node/get_tokens_with_the_official_sdk.js target/debug/keyferry-emulator target/debug/keyferry
 
-# The charts of deploy/helm, by Helm: lint, what they make, and wrong values.
+# The charts of deploy/helm, by Helm: the README's commands, lint, what they make, and wrong values.
 helm:
     .ci/helm
 

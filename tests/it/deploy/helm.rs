@@ -1,6 +1,6 @@
 //! `deploy/helm`: what the charts make (`rendered/`, which `.ci/helm` holds to Helm's own output) is a pod that works.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::examples::yaml::documents;
 
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm");
 const RENDERED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm/rendered");
 
 /// What one set of values makes.
@@ -36,6 +37,16 @@ impl Made {
     fn app(&self) -> &Value {
         &self.pod["spec"]["containers"][0]
     }
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(name)).unwrap()
+}
+
+/// The library's templates that a text includes or, with `define`, defines.
+fn pieces(text: &str, action: &str) -> BTreeSet<String> {
+    let beginning = format!("{action} \"keyferry.");
+    text.split(&beginning).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
 fn mounts(container: &Value) -> BTreeMap<String, (String, bool)> {
@@ -117,4 +128,23 @@ fn a_sidecar_is_probed_where_it_answers_and_init_is_not() {
         assert!(container[none].is_null(), "{none}");
     }
     assert!(container["image"].as_str().unwrap().contains("@sha256:"));
+}
+
+#[test]
+fn the_readme_speaks_of_what_is_there() {
+    let readme = read("README.md");
+    let named = pieces(&readme, "include");
+    let templates = fs::read_dir(Path::new(ROOT).join("example/templates")).unwrap();
+    let templates: String = templates.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    assert_eq!(named, pieces(&templates, "include"));
+    assert!(named.is_subset(&pieces(&read("keyferry/templates/_keyferry.tpl"), "define")));
+    let block = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let (shown, library) = (documents(block).remove(0), documents(&read("keyferry/Chart.yaml")).remove(0));
+    assert_eq!(shown["dependencies"], documents(&read("example/Chart.yaml")).remove(0)["dependencies"]);
+    assert_eq!(shown["dependencies"][0]["version"], library["version"]);
+    let oldest = library["kubeVersion"].as_str().unwrap().strip_prefix(">=").unwrap().strip_suffix(".0-0").unwrap();
+    assert!(readme.replace('\n', " ").contains(&format!("Kubernetes {oldest} or newer")));
+    let gate = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/.ci/helm")).unwrap();
+    let helm = gate.lines().find_map(|line| line.strip_prefix("version=v")).unwrap();
+    assert!(readme.contains(&format!("tested with Helm {}.", helm.rsplit_once('.').unwrap().0)));
 }
