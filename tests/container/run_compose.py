@@ -63,6 +63,7 @@ class World:
         self.environment = {"PATH": os.environ["PATH"], "HOME": str(self.directory), "DOCKER_HOST": engine, **exported}
         self.program = Path(compose).resolve()
         stack.callback(lambda: self.compose("down", "--volumes", "--timeout=0").wait())
+        stack.push(self.tell_of_a_failure)
 
     def the_app_waits_until_keyferry_is_healthy(self) -> None:
         self.ask("POST", "/stop", {"service": "vault"})
@@ -119,6 +120,11 @@ class World:
         expected("how `down` ends", self.compose("down", "--volumes").wait(), 0)
         left = podman("ps", "--all", "--quiet", f"--filter=label=com.docker.compose.project={PROJECT}").stdout
         expected("what is left", left, "")
+
+    def tell_of_a_failure(self, kind: type | None, *_) -> None:
+        if kind:
+            for service in ("keyferry", "app"):
+                print(f"{service} says:\n{self.logs(service)}", file=sys.stderr)
 
     def compose(self, *words: str) -> subprocess.Popen:
         """A command as the README has it, for a project and with a file of this test's own."""
