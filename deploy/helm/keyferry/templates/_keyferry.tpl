@@ -69,8 +69,8 @@ fsGroup: {{ int64 .Values.keyferry.group }}
     - {name: keyferry, containerPort: {{ int64 $values.adminPort }}}
   startupProbe:
     httpGet: {path: /readyz, port: keyferry}
-    periodSeconds: 2
-    failureThreshold: 300
+    periodSeconds: 1
+    failureThreshold: 600
   livenessProbe:
     httpGet: {path: /livez, port: keyferry}
   {{- end }}

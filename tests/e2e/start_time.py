@@ -1,0 +1,43 @@
+"""How much later an application starts with twenty secrets, beside the same pod without keyferry. Told, not judged."""
+
+from datetime import datetime
+from statistics import median
+
+from cluster import Cluster
+from vault import Vault
+
+SECRETS = 20
+TURNS = 5
+
+
+def the_time_to_start(cluster: Cluster, vault: Vault) -> None:
+    for number in range(SECRETS):
+        vault.put(f"secret-{number}", f"value-{number}")
+    took = {"with keyferry": [], "without": []}
+    for _ in range(TURNS):
+        for which, seconds in took.items():
+            seconds.append(start(cluster, with_keyferry=which == "with keyferry"))
+            cluster.delete_everything()
+    for which, seconds in took.items():
+        shown = " ".join(f"{one:.2f}" for one in sorted(seconds))
+        print(f"    {which}: median {median(seconds):.2f} s from the pod's creation to its first line ({shown})")
+
+
+def start(cluster: Cluster, with_keyferry: bool) -> float:
+    def twenty(text: str) -> str:
+        secrets = "".join(f"  secret-{number}: keyvault:main/secrets/secret-{number}\n" for number in range(SECRETS))
+        return text[: text.index("env:")] + text[text.index("files:") :].replace("secrets:\n", f"secrets:\n{secrets}", 1)
+
+    def alone(pod: dict) -> None:
+        if not with_keyferry:
+            pod["spec"]["initContainers"] = []
+
+    given = cluster.apply("deploy/helm/rendered/sidecar.yaml", "echo started; exec sleep 1000", configure=twenty, change=alone)
+    pod = cluster.pod("app=shop")
+    cluster.says(pod, "shop", "started")
+    # In its log a line has its own time, to the nanosecond.
+    said = cluster.logs(pod, "shop", "--timestamps").split()[0]
+    return datetime.fromisoformat(said[:26] + "+00:00").timestamp() - given
+
+
+CHECKS = (the_time_to_start,)
