@@ -61,6 +61,7 @@ fn everything_else_is_left_alone() {
         "azureml:model:1",
         "azureml://datastores/workspaceblobstore/paths/x",
         "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/p",
+        "azureml://subscriptions/s/resourcegroups/g/workspaces/w/datastores/d/paths/connections/p",
         "azureml://jobs/connections/outputs",
         "${HOME}",
         "entraid",
