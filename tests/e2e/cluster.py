@@ -150,6 +150,12 @@ class Cluster:
 
         return eventually(f"the end of {container}", code)
 
+    def last_words(self, pod: str, container: str) -> str:
+        """What the pod's status has of the log of a container that has ended."""
+        one = self.containers(pod)[container]
+        states = [state for state in (one["state"], one.get("lastState", {})) if "terminated" in state]
+        return states[0]["terminated"].get("message", "") if states else ""
+
     def delete_everything(self) -> None:
         kinds = "deployments,jobs,pods,configmaps,networkpolicies"
         self.kubectl("delete", kinds, "--field-selector=metadata.name!=e2e-ca,metadata.name!=kube-root-ca.crt",

@@ -12,13 +12,14 @@ def hasty(text: str) -> str:
 
 
 def fails(cluster: Cluster, code: int, *words: str, **how) -> None:
-    """Init ends with this code and says these words, and the application has never started."""
+    """Init ends with this code and says these words, in its log and in the pod's status, and the application never starts."""
     cluster.apply(CHART, "echo started", **({"configure": hasty} | how))
     pod = cluster.pod("app=shop")
     ended = cluster.ended(pod, "keyferry")
     assert ended == code, ended
     for said in words:
         cluster.says(pod, "keyferry", said, previous=True)
+        assert said in cluster.last_words(pod, "keyferry"), cluster.last_words(pod, "keyferry")
     shop = cluster.containers(pod)["shop"]
     assert "waiting" in shop["state"] and not shop.get("lastState"), shop
 

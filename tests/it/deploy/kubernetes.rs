@@ -367,6 +367,7 @@ fn what_is_injected_is_the_components_sidecar() {
         format!("path:{},port:{}", startup["httpGet"]["path"], startup["httpGet"]["port"]),
         format!("periodSeconds:{},failureThreshold:{}", startup["periodSeconds"], startup["failureThreshold"]),
         format!("path:{}", keyferry["livenessProbe"]["httpGet"]["path"]),
+        format!("terminationMessagePolicy:{}", keyferry["terminationMessagePolicy"]),
         format!("requests:{}", keyferry["resources"]["requests"]),
         format!("limits:{}", keyferry["resources"]["limits"]),
         format!("runAsUser:{}", keyferry["securityContext"]["runAsUser"]),

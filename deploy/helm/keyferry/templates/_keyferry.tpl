@@ -74,6 +74,7 @@ fsGroup: {{ int64 .Values.keyferry.group }}
   livenessProbe:
     httpGet: {path: /livez, port: keyferry}
   {{- end }}
+  terminationMessagePolicy: FallbackToLogsOnError
   resources:
     {{- toYaml $values.resources | nindent 4 }}
   securityContext:
