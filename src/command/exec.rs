@@ -26,7 +26,7 @@ use crate::cli::{Exec, Global};
 use crate::config::Config;
 use crate::config::exec::{Exec as Kept, OnRotation};
 use crate::exit::Exit;
-use crate::process::{self, Cores, End, Heard, Relay, become_it, is_startable};
+use crate::process::{self, Cores, End, Heard, Relay, become_it, fits};
 use crate::reference::Reference;
 use crate::render::LONGEST_VARIABLE;
 use crate::secret::SecretValue;
@@ -269,7 +269,7 @@ impl Wanted<'_> {
 /// Why the command could not be started, as a shell would end.
 fn not_started(command: &Command, error: &std::io::Error) -> Ended {
     let code = if error.kind() == ErrorKind::NotFound { 127 } else { 126 };
-    let reason = match is_startable(command) {
+    let reason = match fits(command) {
         // The kernel does not say how long they are.
         Err(lengths) if error.kind() == ErrorKind::ArgumentListTooLong => format!("{error}: {lengths}"),
         _ => error.to_string(),

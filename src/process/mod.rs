@@ -19,4 +19,4 @@ pub use host::{allow_descriptors, is_first_process, may_be_swapped, node_name, s
 pub use panic::exit_on_panic;
 pub use relay::{Heard, Relay};
 pub use signals::{Signal, Signals};
-pub use startable::is_startable;
+pub use startable::{fits, is_there};

@@ -7,8 +7,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::fs::{Access, FileType, access, stat};
-use rustix::io::Errno;
+use rustix::fs::{Access, FileType, Mode, OFlags, access, open, stat};
+use rustix::io::{Errno, read};
 use rustix::process::{Resource, getrlimit};
 
 use super::environment::inherited;
@@ -16,18 +16,23 @@ use super::environment::inherited;
 /// What any process may be given, at the least and at the most.
 const LEAST: u64 = 128 << 10;
 const MOST: u64 = 6 << 20;
-/// The path that a program is found by, and a script's interpreter, are given as well.
-const BESIDES: usize = 4096 + 256;
+/// How much the kernel reads of a file to know what it is (`BINPRM_BUF_SIZE`): a script's interpreter is given as well.
+const BEGINNING: usize = 256;
 /// Where a program is looked for without PATH: in all that the C libraries name.
 const WITHOUT_PATH: &str = "/usr/local/bin:/bin:/usr/bin";
 
 /// How long the value of each variable is.
 type Lengths = BTreeMap<OsString, usize>;
 
-/// Says why the kernel would not start the command, and what to do. That it would is no promise: it may be gone a moment later.
-pub fn is_startable(command: &Command) -> Result<(), String> {
-    is_there(command.get_program(), path(command).as_deref())?;
-    fits(command, &lengths(command), most(getrlimit(Resource::Stack).current))
+/// Says why the command's program could not be executed, and what to do. That it could is no promise: it may be gone a moment
+/// later, be written to just now, or be nothing that the kernel knows.
+pub fn is_there(command: &Command) -> Result<(), String> {
+    is_found(command.get_program(), path(command).as_deref())
+}
+
+/// Says why the kernel would not take the command's arguments and variables, and what to do.
+pub fn fits(command: &Command) -> Result<(), String> {
+    fit(command, &lengths(command), most(getrlimit(Resource::Stack).current))
 }
 
 /// The command's PATH.
@@ -49,27 +54,42 @@ fn lengths(command: &Command) -> Lengths {
     lengths
 }
 
-fn is_there(program: &OsStr, path: Option<&OsStr>) -> Result<(), String> {
+fn is_found(program: &OsStr, path: Option<&OsStr>) -> Result<(), String> {
     let candidates: Vec<PathBuf> = if program.as_bytes().contains(&b'/') {
         vec![program.into()]
     } else {
         let path = path.unwrap_or(OsStr::new(WITHOUT_PATH));
         std::env::split_paths(path).map(|dir| dir.join(program)).collect()
     };
-    let tried: Vec<Result<(), Errno>> = candidates.iter().map(|path| may_be_executed(path)).collect();
-    if tried.contains(&Ok(())) {
-        return Ok(());
+    let is_none = |path: &PathBuf| matches!(may_be_executed(path), Err(Errno::NOENT | Errno::NOTDIR));
+    let shown = program.to_string_lossy();
+    let Some(found) = candidates.iter().find(|path| may_be_executed(path).is_ok()) else {
+        return Err(if candidates.iter().all(is_none) {
+            format!("'{shown}' is not there any more: put it back")
+        } else {
+            format!("'{shown}' is no file any more that this user may execute: make it one")
+        });
+    };
+    // Of what may be executed and not read nothing is known.
+    let beginning = beginning(found).unwrap_or_else(|| b"?".to_vec());
+    if beginning.is_empty() {
+        return Err(format!("'{shown}' is empty: put it back"));
     }
-    let is_nothing = |tried: &Result<(), Errno>| matches!(tried, Err(Errno::NOENT | Errno::NOTDIR));
-    let program = program.to_string_lossy();
-    Err(if tried.iter().all(is_nothing) {
-        format!("'{program}' is not there any more: put it back, and the next change of a value starts it again")
-    } else {
-        format!(
-            "'{program}' is no file any more that this user may execute: make it one, and the next change of a value \
-             starts it again"
-        )
-    })
+    match interpreter(&beginning) {
+        Some(interpreter) if may_be_executed(interpreter).is_err() => Err(format!(
+            "'{shown}' is a script for '{}', which cannot be executed: put that back",
+            interpreter.display()
+        )),
+        // What is neither a script nor a program may be something that others know (binfmt_misc).
+        _ => Ok(()),
+    }
+}
+
+/// What a script is for.
+fn interpreter(beginning: &[u8]) -> Option<&Path> {
+    let line = beginning.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
+    let path = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+    Some(Path::new(OsStr::from_bytes(path)))
 }
 
 fn may_be_executed(path: &Path) -> Result<(), Errno> {
@@ -80,18 +100,26 @@ fn may_be_executed(path: &Path) -> Result<(), Errno> {
     access(path, Access::EXEC_OK)
 }
 
+fn beginning(path: &Path) -> Option<Vec<u8>> {
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut bytes = vec![0; BEGINNING];
+    let length = read(&file, &mut bytes).ok()?;
+    bytes.truncate(length);
+    Some(bytes)
+}
+
 /// How many bytes arguments and variables may be together, under this limit of the stack.
 fn most(stack: Option<u64>) -> u64 {
     stack.map_or(MOST, |stack| stack / 4).clamp(LEAST, MOST)
 }
 
-fn fits(command: &Command, lengths: &Lengths, most: u64) -> Result<(), String> {
+fn fit(command: &Command, lengths: &Lengths, most: u64) -> Result<(), String> {
     // Each ends with a NUL, and a pointer leads to it.
     const EACH: usize = 1 + size_of::<usize>();
     let arguments = [command.get_program()].into_iter().chain(command.get_args()).map(OsStr::len);
     let variables = || lengths.iter().map(|(name, length)| name.len().saturating_add(1).saturating_add(*length));
     let sum = |sum: usize, length: usize| sum.saturating_add(length).saturating_add(EACH);
-    let length = u64::try_from(arguments.chain(variables()).fold(BESIDES, sum)).unwrap_or(u64::MAX);
+    let length = u64::try_from(arguments.chain(variables()).fold(BEGINNING, sum)).unwrap_or(u64::MAX);
     if length <= most {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use crate::agent::few;
 use crate::command::Ended;
 use crate::config::exec::OnRotation;
 use crate::exit::Exit;
-use crate::process::{Child, End, Heard, Relay, is_startable, of as kernel};
+use crate::process::{Child, End, Heard, Relay, fits, is_there, of as kernel};
 
 /// Between two starts at least: whoever rotates often does not keep it from working.
 const APART: Duration = Duration::from_secs(10);
@@ -64,6 +64,7 @@ impl<'a> Keeper<'a> {
         (on_change, grace): (OnRotation, Duration),
     ) -> Result<End, Ended> {
         let mut apart = Box::pin(sleep(APART));
+        let mut missing = None;
         loop {
             tokio::select! {
                 // What ends by itself is not taken for ended by a rotation.
@@ -90,13 +91,24 @@ impl<'a> Keeper<'a> {
                     }
                     let Some((now, changed)) = news(&mut newest, &held) else { continue };
                     // Made before anything is ended: what cannot be started with takes nothing away that runs.
-                    let command = match self.wanted.command(&now).and_then(startable) {
+                    let command = match self.wanted.command(&now).and_then(fitting) {
                         Ok(command) => command,
                         Err(ended) => {
-                            goes_on(&ended);
+                            goes_on(&ended.lines.join("; "));
                             continue;
                         }
                     };
+                    if let Err(reason) = is_there(&command) {
+                        // Other values do not bring it back, but whoever is replacing it may be done soon.
+                        if missing.as_ref() != Some(&reason) {
+                            goes_on(&format!("{reason}; it is looked for every {} seconds", APART.as_secs()));
+                        }
+                        missing = Some(reason);
+                        apart = Box::pin(sleep(APART));
+                        newest.mark_changed();
+                        continue;
+                    }
+                    missing = None;
                     tracing::info!("changed: {changed}; the command is started again with the new values");
                     if let Some(end) = self.end(relay, grace).await {
                         return Ok(end);
@@ -149,17 +161,17 @@ fn news(newest: &mut watch::Receiver<Told>, held: &Given) -> Option<(Arc<Given>,
             (!names.is_empty()).then(|| (Arc::clone(now), few(&names)))
         }
         Err(ended) => {
-            goes_on(ended);
+            goes_on(&ended.lines.join("; "));
             None
         }
     }
 }
 
-/// The command, if it could be started now.
-fn startable(command: Command) -> Result<Command, Ended> {
-    is_startable(&command).map(|()| command).map_err(|reason| Ended::new(Exit::Content, reason))
+/// The command, if the kernel would take its arguments and variables.
+fn fitting(command: Command) -> Result<Command, Ended> {
+    fits(&command).map(|()| command).map_err(|reason| Ended::new(Exit::Content, reason))
 }
 
-fn goes_on(because: &Ended) {
-    tracing::error!("the command goes on with what it has: {}", because.lines.join("; "));
+fn goes_on(because: &str) {
+    tracing::error!("the command goes on with what it has: {because}");
 }

@@ -1,3 +1,8 @@
+#![expect(clippy::disallowed_methods, reason = "files are what is looked at")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 #[test]
@@ -26,7 +31,7 @@ fn what_is_refused_is_what_the_kernel_refuses() {
         }
         // What is cleared is not told by `get_envs`.
         let lengths = command.get_envs().map(|(name, value)| (name.to_owned(), value.unwrap().len())).collect();
-        let checked = fits(&command, &lengths, most);
+        let checked = fit(&command, &lengths, most);
         assert_eq!(checked.is_ok(), fits_it, "{count}: {checked:?}");
         assert_eq!(command.status().is_ok(), fits_it, "{count}");
         if let Err(reason) = checked {
@@ -39,7 +44,7 @@ fn what_is_refused_is_what_the_kernel_refuses() {
 fn a_program_is_there_if_it_may_be_executed() {
     let path = Some(OsStr::new("/no/such:/usr/bin:/bin"));
     for (program, path) in [("/bin/sh", None), ("sh", path), ("sh", None)] {
-        assert_eq!(is_there(OsStr::new(program), path), Ok(()), "{program}");
+        assert_eq!(is_found(OsStr::new(program), path), Ok(()), "{program}");
     }
     let nowhere = OsStr::new("/no/such");
     for (program, path, piece) in [
@@ -49,7 +54,30 @@ fn a_program_is_there_if_it_may_be_executed() {
         ("/etc", None, "is no file any more"),
         ("/etc/passwd", None, "is no file any more"),
     ] {
-        let reason = is_there(OsStr::new(program), path).unwrap_err();
+        let reason = is_found(OsStr::new(program), path).unwrap_err();
         assert!(reason.starts_with(&format!("'{program}' {piece}")), "{reason}");
+    }
+}
+
+#[test]
+fn a_script_needs_its_interpreter() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("app");
+    for (text, expected) in [
+        ("#!/bin/sh\n", Ok(())),
+        ("#! /usr/bin/env sh\n", Ok(())),
+        ("#!/bin/sh", Ok(())),
+        ("neither", Ok(())),
+        ("#!/no/such/python -E\nprint()\n", Err("is a script for '/no/such/python', which cannot be executed")),
+        ("#!\n", Err("is a script for '', which")),
+        ("", Err("is empty")),
+    ] {
+        fs::write(&script, text).unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        match (is_found(script.as_os_str(), None), expected) {
+            (Ok(()), Ok(())) => {}
+            (Err(reason), Err(piece)) => assert!(reason.contains(piece), "{reason}"),
+            (found, _) => panic!("{text:?}: {found:?}"),
+        }
     }
 }
