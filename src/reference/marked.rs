@@ -23,7 +23,8 @@ fn beginning(value: &str) -> Option<&'static str> {
     let lower = value.to_ascii_lowercase();
     // Azure ML's own variables name models and datastores by 'azureml:' and 'azureml://' too, with any path behind them.
     let is_connection = lower.strip_prefix("azureml://").is_some_and(|rest| {
-        let in_workspace = || rest.split_once("/connections/").is_some_and(|(before, _)| !before.contains("/datastores/"));
+        let in_workspace =
+            || rest.split_once("/connections/").is_some_and(|(before, _)| !before.contains("/datastores/"));
         rest.starts_with("connections/") || rest.starts_with("subscriptions/") && in_workspace()
     });
     if is_connection {

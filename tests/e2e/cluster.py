@@ -18,17 +18,31 @@ def as_it_is(text: str) -> str:
     return text
 
 
+# What every container of keyferry's is, whatever made the pod.
+HARDENED = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "readOnlyRootFilesystem": True,
+    "runAsGroup": 10001,
+    "runAsUser": 10001,
+}
+MEMORY = "16Mi"
+
+
 class Cluster:
-    """That of KUBECONFIG."""
+    """The cluster of KUBECONFIG, and a namespace in it that this run has made."""
 
     def __init__(self, stack: ExitStack, here: Here) -> None:
         self.here = here
-        # One that was broken off may have left it, or it is still going.
-        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", namespaced=False)
+        # One of a run that is over may still be going; one that stays is somebody else's, or of a run that was broken off.
+        eventually(f"the end of the namespace {NAMESPACE} (if nobody uses it: kubectl delete namespace {NAMESPACE})", self.is_free)
         self.kubectl("create", "namespace", NAMESPACE, namespaced=False)
         stack.callback(lambda: self.kubectl("delete", "namespace", NAMESPACE, "--wait=false", namespaced=False))
         restricted = [f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn", "audit")]
         self.kubectl("label", "namespace", NAMESPACE, *restricted, namespaced=False)
+
+    def is_free(self) -> bool:
+        return not self.kubectl("get", "namespace", NAMESPACE, "--ignore-not-found", "--output=name", namespaced=False)
 
     def kubectl(self, *words: str, given: str | None = None, namespaced: bool = True) -> str:
         where = [f"--namespace={NAMESPACE}"] if namespaced else []
@@ -102,12 +116,24 @@ class Cluster:
         return eventually(f"a pod {label}", there)
 
     def running(self, label: str) -> str:
+        """The same, once all of its containers are ready; keyferry's own are hardened."""
         pod = self.pod(label)
-        try:
-            self.kubectl("wait", "pod", pod, "--for=condition=Ready", f"--timeout={PATIENCE}s")
-        except RuntimeError as error:
-            raise RuntimeError(f"{error}\n{self.kubectl('describe', 'pod', pod)}\n{self.logs(pod, 'keyferry')}") from error
+        self.kubectl("wait", "pod", pod, "--for=condition=Ready", f"--timeout={PATIENCE}s")
+        for container in self.get("pod", pod)["spec"].get("initContainers", []):
+            if container["image"] == self.here.image:
+                assert container["securityContext"].items() >= HARDENED.items(), container
+                assert container["resources"]["limits"]["memory"] == MEMORY, container
         return pod
+
+    def evidence(self) -> str:
+        """What there is to be seen of the namespace, for whoever looks for a failure."""
+        told = []
+        for words in (("get", "events"), ("describe", "pods"), ("logs", "--selector=app", "--all-containers", "--prefix", "--tail=40")):
+            try:
+                told.append(self.kubectl(*words))
+            except RuntimeError as error:
+                told.append(str(error))
+        return "\n\n".join(told)
 
     def logs(self, pod: str, container: str, *how: str) -> str:
         return self.kubectl("logs", pod, "--container", container, *how)
@@ -157,7 +183,9 @@ class Cluster:
         return states[0]["terminated"].get("message", "") if states else ""
 
     def delete_everything(self) -> None:
-        kinds = "deployments,jobs,pods,configmaps,networkpolicies"
+        # Those first that would make pods anew.
+        self.kubectl("delete", "deployments,jobs", "--all", "--cascade=foreground", "--wait=true")
+        kinds = "pods,configmaps,networkpolicies"
         self.kubectl("delete", kinds, "--field-selector=metadata.name!=e2e-ca,metadata.name!=kube-root-ca.crt",
                      "--grace-period=1", "--wait=true", "--ignore-not-found")  # fmt: skip
         self.kubectl("delete", "serviceaccounts", "--field-selector=metadata.name!=default")

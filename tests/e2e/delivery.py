@@ -101,18 +101,23 @@ def the_overlay_exec_from_sidecar(cluster: Cluster, vault: Vault) -> None:
     # The application has no identity, and says so.
     script = 'echo "got $DB_PASSWORD, identity [$AZURE_CLIENT_ID$(ls /var/run/secrets 2>/dev/null)]"; exec sleep 1000'
     cluster.apply(f"{OVERLAYS}/exec-from-sidecar.yaml", script)
-    pod = cluster.running("app=app")
-    cluster.says(pod, "app", "got first, identity []")
-    vault.put("db-password", "second")
-    cluster.says(pod, "app", "got second, identity []")
+    is_restarted(cluster, vault, "got %s, identity []")
 
 
 def the_overlay_exec(cluster: Cluster, vault: Vault) -> None:
     cluster.apply(f"{OVERLAYS}/exec.yaml", 'echo "got $DB_PASSWORD"; exec sleep 1000')
+    is_restarted(cluster, vault, "got %s")
+
+
+def is_restarted(cluster: Cluster, vault: Vault, says: str) -> None:
+    """The application begins with the first value, and after a rotation once more with the second; the container goes on."""
     pod = cluster.running("app=app")
-    cluster.says(pod, "app", "got first")
+    cluster.says(pod, "app", says % "first")
     vault.put("db-password", "second")
-    cluster.says(pod, "app", "got second")
+    cluster.says(pod, "app", says % "second")
+    said = [line for line in cluster.logs(pod, "app").splitlines() if line.startswith("got ")]
+    assert said == [says % "first", says % "second"], said
+    assert cluster.containers(pod)["app"]["restartCount"] == 0
 
 
 def the_overlay_tokens(cluster: Cluster, vault: Vault) -> None:

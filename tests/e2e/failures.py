@@ -57,6 +57,14 @@ def a_group_that_is_not_the_pods(cluster: Cluster, vault: Vault) -> None:
     fails(cluster, 73, "fsGroup", configure=lambda text: text.replace("group: 3000", "group: 4000"))
 
 
+def a_vault_that_is_down(cluster: Cluster, vault: Vault) -> None:
+    vault.control("POST", "/stop", {"service": "vault"})
+    try:
+        fails(cluster, 69, "vault contoso.vault.keyferry.test:18443", "unavailable")
+    finally:
+        vault.control("POST", "/start", {"service": "vault"})
+
+
 def a_vault_that_is_down_is_waited_for(cluster: Cluster, vault: Vault) -> None:
     vault.control("POST", "/stop", {"service": "vault"})
     cluster.apply("deploy/helm/rendered/sidecar.yaml", SHOW % "cat /run/keyferry/db-user")
@@ -74,5 +82,6 @@ CHECKS = (
     a_deleted_secret,
     a_wrong_configuration,
     a_group_that_is_not_the_pods,
+    a_vault_that_is_down,
     a_vault_that_is_down_is_waited_for,
 )

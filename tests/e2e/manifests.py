@@ -21,7 +21,7 @@ def every_manifest_is_valid(cluster: Cluster, vault: Vault) -> None:
             for one in cluster.parsed(text):
                 if one["metadata"].get("namespace"):
                     one["metadata"]["namespace"] = NAMESPACE
-                cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", given=json.dumps(one))
+                cluster.kubectl("apply", "--dry-run=server", "--validate=strict", "--warnings-as-errors", "-f", "-", given=json.dumps(one))
                 count += 1
     print(f"    {count} objects")
 

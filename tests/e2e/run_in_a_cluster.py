@@ -42,7 +42,11 @@ def main(image: str, install: str, application: str, address: str, emulator: str
                 continue
             begun = time.monotonic()
             vault.fresh()
-            check(cluster, vault)
+            try:
+                check(cluster, vault)
+            except Exception:
+                print(f"FAILED {check.__name__}\n{cluster.evidence()}", flush=True)
+                raise
             print(f"ok  {check.__name__} ({time.monotonic() - begun:.1f} s)", flush=True)
             cluster.delete_everything()
 

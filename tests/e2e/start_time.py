@@ -1,5 +1,8 @@
-"""How much later an application starts with twenty secrets, beside the same pod without keyferry. Told, not judged."""
+"""How much later an application starts with twenty secrets, beside the same pod without keyferry. Told, not judged: from the
+moment that a Deployment is given to kubectl, by this machine's clock, to the application's first line, by the node's.
+"""
 
+import re
 from datetime import datetime
 from statistics import median
 
@@ -20,7 +23,7 @@ def the_time_to_start(cluster: Cluster, vault: Vault) -> None:
             cluster.delete_everything()
     for mode, seconds in took.items():
         shown = " ".join(f"{one:.2f}" for one in sorted(seconds))
-        print(f"    {mode}: median {median(seconds):.2f} s from the pod's creation to its first line ({shown})")
+        print(f"    {mode}: median {median(seconds):.2f} s from kubectl to its first line ({shown})")
 
 
 def start(cluster: Cluster, mode: str) -> float:
@@ -39,9 +42,9 @@ def start(cluster: Cluster, mode: str) -> float:
     )
     pod = cluster.pod("app=shop")
     cluster.says(pod, "shop", "started")
-    # In its log a line has its own time, to the nanosecond.
-    said = cluster.logs(pod, "shop", "--timestamps").split()[0]
-    return datetime.fromisoformat(said[:26] + "+00:00").timestamp() - given
+    # In its log a line has its own time, to the nanosecond, and Python knows microseconds.
+    said = re.sub(r"(\.\d{6})\d*", r"\1", cluster.logs(pod, "shop", "--timestamps").split()[0])
+    return datetime.fromisoformat(said).timestamp() - given
 
 
 CHECKS = (the_time_to_start,)

@@ -161,9 +161,10 @@ fn the_readme_speaks_of_what_is_there() {
     }
     let blocks: Vec<Value> =
         readme.split("```yaml\n").skip(1).map(|rest| documents(rest.split_once("```").unwrap().0).remove(0)).collect();
-    let [kustomization, annotation, mount, injection] = &blocks[..] else { panic!("{blocks:?}") };
+    let [kustomization, annotation, group, mount, injection] = &blocks[..] else { panic!("{blocks:?}") };
     let app = documents(&read("overlays/native-sidecar/app.yaml")).remove(0)["spec"]["template"].take();
     assert_eq!(*annotation, app["metadata"]["annotations"]);
+    assert_eq!(group["securityContext"], app["spec"]["securityContext"]);
     assert_eq!(*mount, app["spec"]["containers"][0]["volumeMounts"]);
     let overlay = documents(&read("overlays/native-sidecar/kustomization.yaml")).remove(0);
     assert_eq!(kustomization["configMapGenerator"], overlay["configMapGenerator"]);
@@ -186,6 +187,8 @@ fn what_is_rendered_is_of_these_sources() {
     let component = documents(&read("component/sidecar.yaml")).remove(0);
     let sidecar = &component["spec"]["template"]["spec"]["initContainers"][0];
     assert_eq!(Made::of("native-sidecar").keyferry(), sidecar);
+    let cron = documents(&read("component/cronjob.yaml")).remove(0);
+    assert_eq!(cron["spec"]["jobTemplate"]["spec"], component["spec"], "a CronJob's pods are as others");
     for made in Made::every().filter(|made| made.name != "exec") {
         assert_eq!(
             made.config_text().unwrap(),
@@ -242,10 +245,15 @@ fn the_pods_are_restricted() {
         assert_eq!((&pod["runAsNonRoot"], &pod["seccompProfile"]["type"]), (&true.into(), &"RuntimeDefault".into()));
         for container in made.containers() {
             let uid = if container["name"] == "app" { 1000 } else { 10001 };
-            let expected = json!({
+            let mut expected = json!({
                 "runAsUser": uid, "runAsGroup": uid, "allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true,
                 "capabilities": {"drop": ["ALL"]},
             });
+            // It comes to pods that may say nothing of these.
+            if container["name"] == "keyferry" {
+                expected["runAsNonRoot"] = true.into();
+                expected["seccompProfile"] = json!({"type": "RuntimeDefault"});
+            }
             assert_eq!(container["securityContext"], expected, "{}", made.name);
             let resources = &container["resources"];
             assert!(resources["requests"]["cpu"].is_string() && resources["requests"]["memory"].is_string());
@@ -285,7 +293,10 @@ fn files_are_where_the_configuration_writes_them() {
     for made in ["init", "native-sidecar"].map(Made::of) {
         let files = &made.config()["files"];
         made.is_shared("keyferry", text(&files["dir"]));
-        assert_eq!(files["group"], made.spec()["securityContext"]["fsGroup"], "{}", made.name);
+        let pod = &made.spec()["securityContext"];
+        assert_eq!(json!([files["group"]]), pod["supplementalGroups"], "{}", made.name);
+        // That would change the owner of all that an application has in its other volumes.
+        assert!(pod["fsGroup"].is_null(), "{}", made.name);
     }
     for made in ["tokens", "exec-from-sidecar"].map(Made::of) {
         assert_eq!((made.volume("keyferry"), &made.config()["files"]), (None, &Value::Null), "{}", made.name);
