@@ -2,3 +2,4 @@
 
 mod helm;
 mod kubernetes;
+mod pinned;
