@@ -55,10 +55,7 @@ fsGroup: {{ int64 .Values.keyferry.group }}
 {{- $values := .Values.keyferry -}}
 {{- $config := include "keyferry.yaml" . | fromYaml -}}
 {{- if hasKey $config "Error" }}{{ fail (printf "keyferry: the configuration is no YAML: %s" $config.Error) }}{{ end -}}
-{{- $listen := printf ":%d" (int64 $values.adminPort) -}}
-{{- if and (eq $values.mode "sidecar") (ne (get ($config.admin | default dict) "listen" | toString) $listen) -}}
-{{- fail (printf "keyferry: the probes ask at port %d: let the configuration have admin: {listen: \"%s\"}, or set adminPort" (int64 $values.adminPort) $listen) -}}
-{{- end -}}
+{{- include "keyferry.fits" (dict "values" $values "config" $config) -}}
 - name: keyferry
   image: {{ $values.image.repository }}{{ if $values.image.digest }}@{{ $values.image.digest }}{{ else }}:{{ $values.image.tag }}{{ end }}
   imagePullPolicy: {{ $values.image.pullPolicy }}
