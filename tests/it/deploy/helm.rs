@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use keyferry::config::{Settings, load};
 use serde_json::{Value, json};
 
+use super::pod::{assert_loads, list, mounts, text};
 use crate::examples::yaml::documents;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/helm");
@@ -49,46 +49,25 @@ fn pieces(text: &str, action: &str) -> BTreeSet<String> {
     text.split(&beginning).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
 
-fn mounts(container: &Value) -> BTreeMap<String, (String, bool)> {
-    let mounts = container["volumeMounts"].as_array().unwrap().iter();
-    let text = |value: &Value| value.as_str().unwrap().to_owned();
-    mounts.map(|it| (text(&it["name"]), (text(&it["mountPath"]), it["readOnly"] == true))).collect()
-}
-
 #[test]
 fn the_configuration_is_valid_and_the_pod_fits_it() {
     for name in ["sidecar", "init", "socket"] {
         let made = Made::of(name);
-        let environment = BTreeMap::from(
-            [
-                ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),
-                ("AZURE_TENANT_ID", "22222222-2222-2222-2222-222222222222"),
-                ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/secrets/azure/tokens/azure-identity-token"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
-        let (name, text) = (name.to_owned(), made.text.clone());
-        let read = |_: &Path| Err(String::new());
-        if let Err(problems) =
-            load(&Settings { name: name.clone(), text, environment: &environment, allow_custom_cloud: false, read })
-        {
-            panic!("{problems}");
-        }
+        assert_loads(name, &made.text);
         let (keyferry, app) = (mounts(made.keyferry()), mounts(made.app()));
-        assert_eq!(keyferry["keyferry-config"], ("/etc/keyferry".to_owned(), true));
+        assert_eq!(keyferry["keyferry-config"], ("/etc/keyferry", true));
         let volume = if name == "socket" {
-            let path = made.config["serve"]["socket"]["path"].as_str().unwrap();
-            assert!(Path::new(path).starts_with(&keyferry["keyferry-socket"].0));
+            let path = Path::new(text(&made.config["serve"]["socket"]["path"]));
+            assert_eq!(path.parent(), Some(Path::new(keyferry["keyferry-socket"].0)));
             "keyferry-socket"
         } else {
-            assert_eq!(made.config["files"]["dir"], keyferry["keyferry-files"].0.as_str());
+            assert_eq!(made.config["files"]["dir"], keyferry["keyferry-files"].0);
             assert_eq!(made.config["files"]["group"], made.pod["spec"]["securityContext"]["fsGroup"]);
             "keyferry-files"
         };
         // What keyferry writes the application reads, and nothing else is shared.
-        assert_eq!(app, BTreeMap::from([(volume.to_owned(), (keyferry[volume].0.clone(), true))]), "{name}");
-        let volumes = made.pod["spec"]["volumes"].as_array().unwrap();
-        let volume = volumes.iter().find(|it| it["name"] == volume).unwrap();
+        assert_eq!(app, BTreeMap::from([(volume, (keyferry[volume].0, true))]), "{name}");
+        let volume = list(&made.pod["spec"]["volumes"]).iter().find(|it| it["name"] == volume).unwrap();
         assert_eq!(volume["emptyDir"]["medium"], "Memory");
     }
 }
@@ -109,6 +88,8 @@ fn the_identity_is_keyferrys_alone_and_the_pod_restricted() {
             "seccompProfile": {"type": "RuntimeDefault"},
         });
         assert_eq!(made.keyferry()["securityContext"], security);
+        // What it is tested in.
+        assert_eq!(made.keyferry()["resources"]["limits"]["memory"], "16Mi");
     }
 }
 
@@ -128,6 +109,28 @@ fn a_sidecar_is_probed_where_it_answers_and_init_is_not() {
         assert!(container[none].is_null(), "{none}");
     }
     assert!(container["image"].as_str().unwrap().contains("@sha256:"));
+}
+
+/// As Helm lays values over others.
+fn overlay(below: &mut Value, above: &Value) {
+    match (below, above) {
+        (Value::Object(below), Value::Object(above)) => {
+            for (key, above) in above {
+                overlay(below.entry(key).or_insert_with(|| json!({})), above);
+            }
+        }
+        (below, above) => *below = above.clone(),
+    }
+}
+
+#[test]
+fn what_the_chart_accepts_is_valid() {
+    for entry in fs::read_dir(Path::new(ROOT).join("tests/accepted")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut values = documents(&read("example/values.yaml")).remove(0);
+        overlay(&mut values, &documents(&fs::read_to_string(&path).unwrap()).remove(0));
+        assert_loads(path.to_str().unwrap(), &values["keyferry"]["config"].to_string());
+    }
 }
 
 #[test]

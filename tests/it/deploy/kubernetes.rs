@@ -1,14 +1,14 @@
 //! `deploy/kubernetes`: what the overlays make (`rendered/`, which `.ci/kubernetes` holds to kustomize's own output) is a pod
 //! whose parts fit its configuration, and each other.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use keyferry::config::{Settings, load};
 use keyferry::exit::Exit;
 use serde_json::{Value, json};
 
+use super::pod::{assert_loads, list, mounts, text};
 use crate::examples::yaml::documents;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/kubernetes");
@@ -20,14 +20,6 @@ const IMAGES: [&str; 2] = ["contoso.azurecr.io/keyferry:0.1.0", "contoso.azurecr
 fn read(name: &str) -> String {
     let path = Path::new(ROOT).join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("{value} is no text"))
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// What an overlay makes.
@@ -100,24 +92,6 @@ impl Made {
         assert_eq!(volume["medium"], "Memory", "{}", self.name);
         assert!(volume["sizeLimit"].is_string(), "{}", self.name);
     }
-}
-
-/// By volume: where a container mounts it, and whether to read alone.
-fn mounts(container: &Value) -> BTreeMap<&str, (&str, bool)> {
-    let mounts = list(&container["volumeMounts"]).iter();
-    mounts.map(|mount| (text(&mount["name"]), (text(&mount["mountPath"]), mount["readOnly"] == true))).collect()
-}
-
-/// What the webhook of workload identity sets.
-fn environment() -> BTreeMap<String, String> {
-    [
-        ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),
-        ("AZURE_TENANT_ID", "22222222-2222-2222-2222-222222222222"),
-        ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/secrets/azure/tokens/azure-identity-token"),
-        ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into()
 }
 
 fn every_yaml(folder: &Path, found: &mut Vec<String>) {
@@ -204,15 +178,11 @@ fn what_is_rendered_is_of_these_sources() {
 
 #[test]
 fn the_configurations_are_valid_as_they_stand() {
-    let environment = environment();
     for made in Made::every() {
-        let text = made.config_text().map(str::to_owned);
+        let text = made.config_text();
         assert_eq!(text.is_none(), made.name == "exec");
-        let Some(text) = text else { continue };
-        let (name, read) = (made.name.to_owned(), |_: &Path| Err(String::new()));
-        let settings = Settings { name, text, environment: &environment, allow_custom_cloud: false, read };
-        if let Err(problems) = load(&settings) {
-            panic!("{problems}");
+        if let Some(text) = text {
+            assert_loads(made.name, text);
         }
     }
 }

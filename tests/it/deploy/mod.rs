@@ -3,3 +3,4 @@
 mod helm;
 mod kubernetes;
 mod pinned;
+mod pod;
