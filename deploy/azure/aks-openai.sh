@@ -2,7 +2,7 @@
 # An identity for keyferry in a pod of AKS: see usage, and README.md.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 usage="usage: aks-openai.sh --resource-group GROUP --cluster NAME --identity NAME --service-account NAMESPACE/NAME [OPTION]...
 
@@ -48,9 +48,8 @@ while [ "$#" -gt 0 ]; do
 done
 required --resource-group "$group" --cluster "$cluster" --identity "$identity" --service-account "$account"
 case $account in */*/* | /* | */) misused "--service-account is NAMESPACE/NAME" ;; */*) ;; *) misused "--service-account is NAMESPACE/NAME" ;; esac
-if [ "${#secrets[@]}" -gt 0 ] && [ -z "$vault" ]; then misused "--secret wants --vault"; fi
+about "$workspace" "$vault" ${secrets[@]+"${secrets[@]}"}
 if [ -n "$openai_group" ] && [ -z "$openai" ]; then misused "--openai-resource-group wants --openai"; fi
-case $workspace in '' | /subscriptions/*/workspaces/*) ;; *) misused "--workspace is a resource id: /subscriptions/…/workspaces/NAME" ;; esac
 signed_in
 
 ready=$(look "the cluster $cluster" az aks show --resource-group "$group" --name "$cluster" \
@@ -59,29 +58,31 @@ if [ "$ready" != true ]; then
     change az aks update --resource-group "$group" --name "$cluster" --enable-oidc-issuer --enable-workload-identity
 fi
 
-find_principal() {
-    look "the identities of $group" az identity list --resource-group "$group" --query "[?name=='$identity'].principalId"
-}
-principal=$(find_principal) made=no
+principal=$(look "the identities of $group" \
+    az identity list --resource-group "$group" --query "[].[name, principalId]" | named "$identity") made=no
 if [ -z "$principal" ]; then
     change az identity create --resource-group "$group" --name "$identity"
     made=yes
-    principal=$(later az identity show --resource-group "$group" --name "$identity" --query principalId --output tsv)
-    if [ "$dry_run" = no ]; then principal=$(find_principal); fi
+    # By its name: the list may not have it yet.
+    principal=$(awaited "the principal of $identity" \
+        az identity show --resource-group "$group" --name "$identity" --query principalId)
 fi
 
 issuer=$(look "the cluster $cluster" az aks show --resource-group "$group" --name "$cluster" --query oidcIssuerProfile.issuerUrl)
-if [ -z "$issuer" ]; then # a dry run that has not enabled it
-    issuer=$(later az aks show --resource-group "$group" --name "$cluster" --query oidcIssuerProfile.issuerUrl --output tsv)
+if [ -z "$issuer" ]; then
+    issuer=$(awaited "the issuer of $cluster" \
+        az aks show --resource-group "$group" --name "$cluster" --query oidcIssuerProfile.issuerUrl)
 fi
-subject=system:serviceaccount:${account%/*}:${account#*/} credential=$cluster-${account%/*}-${account#*/} there=''
+subject=system:serviceaccount:${account%/*}:${account#*/} there=''
+# A ServiceAccount's name may have dots and no underscores, a credential's no dots.
+credential=$cluster-${account%/*}-${account#*/} credential=${credential//./_}
 credentials() {
     look "the federated credentials of $identity" \
         az identity federated-credential list --resource-group "$group" --identity-name "$identity" --query "$1"
 }
 if [ "$made" = no ]; then
     there=$(credentials "[?issuer=='$issuer' && subject=='$subject' && contains(audiences, 'api://AzureADTokenExchange')].name")
-    taken=$(credentials "[?name=='$credential'].subject")
+    taken=$(credentials "[].[name, subject]" | named "$credential")
     if [ -z "$there" ] && [ -n "$taken" ]; then
         fail "$identity has a federated credential $credential of another issuer, subject or audience: if nothing needs it, az identity federated-credential delete --resource-group $group --identity-name $identity --name $credential"
     fi

@@ -2,7 +2,7 @@
 # What the identity of a managed online endpoint may read: see usage, and README.md.
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR source=lib.sh
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$(readlink -f "$0")")/lib.sh"
 
 usage="usage: azureml.sh --workspace ID --endpoint NAME [OPTION]...
 
@@ -34,8 +34,7 @@ while [ "$#" -gt 0 ]; do
     shift 2
 done
 required --workspace "$workspace" --endpoint "$endpoint"
-case $workspace in /subscriptions/*/workspaces/*) ;; *) misused "--workspace is a resource id: /subscriptions/…/workspaces/NAME" ;; esac
-if [ "${#secrets[@]}" -gt 0 ] && [ -z "$vault" ]; then misused "--secret wants --vault"; fi
+about "$workspace" "$vault" ${secrets[@]+"${secrets[@]}"}
 signed_in
 
 # `az resource` is part of az; `az ml` would be an extension.

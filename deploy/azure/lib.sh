@@ -37,8 +37,12 @@ signed_in() {
     az account show --output none || fail "az is not signed in: run az login, and az account set --subscription NAME"
 }
 
-# A value that is there only once an earlier command has run, as what is printed would find it.
-later() { printf '$(%s)' "$*"; }
+# about WORKSPACE VAULT [SECRET]...: what both scripts want of these options, of which each may be empty.
+about() {
+    local id='^/subscriptions/.+/workspaces/[^/]+$'
+    if [ -n "$1" ] && ! [[ $1 =~ $id ]]; then misused "--workspace is a resource id: /subscriptions/…/workspaces/NAME"; fi
+    if [ -z "$2" ] && [ "$#" -gt 2 ]; then misused "--secret wants --vault"; fi
+}
 
 shown() {
     local word line=()
@@ -66,11 +70,29 @@ look() {
     "$@" --output tsv || fail "cannot look at $what"
 }
 
+# named NAME: of lines of a name and a value, the value of that name. Azure's names ignore case, and its queries do not.
+named() { awk -F '\t' -v name="$1" 'tolower($1) == tolower(name) { print $2 }'; }
+
+# awaited WHAT az ...: what is there once the commands before it have run. A dry run has run none: it shows how to ask.
+awaited() {
+    local what=$1 found
+    shift
+    if [ "$dry_run" = yes ]; then
+        printf '$(%s)' "$* --output tsv"
+        return
+    fi
+    found=$(look "$what" "$@") || return 1
+    [ -n "$found" ] || fail "Azure does not tell $what yet: run this again in a minute"
+    printf '%s' "$found"
+}
+
 # grant PRINCIPAL ROLE SCOPE: unless it has it there already. The type spares Azure the look-up of a principal that its
 # directory may not know yet.
 grant() {
     local principal=$1 role=$2 scope=$3 there=
     case $principal in
+    # az would take it for anybody, and find the role of somebody else.
+    '') fail "nobody is named who gets the role $role" ;;
     '$('*) ;; # an identity that is not there has no role
     *)
         there=$(look "the roles at $scope" az role assignment list --assignee-object-id "$principal" --role "$role" --scope "$scope" \
@@ -88,7 +110,8 @@ grant_secrets() {
     shift 2
     vault=$(look "the vault $name" az keyvault show --name "$name" --query id)
     rbac=$(look "the vault $name" az keyvault show --name "$name" --query properties.enableRbacAuthorization)
-    if [ "$rbac" = false ]; then
+    # An older vault may tell nothing, which means access policies.
+    if [ "$rbac" != true ]; then
         fail "the vault $name goes by access policies, where roles open nothing: az keyvault set-policy --name $name --secret-permissions get --object-id PRINCIPAL"
     fi
     if [ "$#" -eq 0 ]; then grant "$principal" "Key Vault Secrets User" "$vault"; fi

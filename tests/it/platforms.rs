@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
@@ -18,20 +18,26 @@ const AKS: &str = "--resource-group shop --cluster shop --identity service --ser
                    --vault contoso --secret key --workspace /subscriptions/3/workspaces/prod";
 const AZUREML: &str = "--workspace /subscriptions/3/workspaces/prod --endpoint blue --vault contoso";
 
-/// Remembers what was changed, answers accordingly, and fails at `$FAIL`.
+/// Remembers what was changed, answers accordingly, and fails at `$FAIL`. Its lists lag behind: they know what was there before
+/// the script began. Identities are in the case that somebody else has created them in.
 const AZ: &str = r#"#!/bin/bash
 state=$(dirname "$0")
 if [ -n "$FAIL" ] && [[ "$*" == "$FAIL"* ]]; then echo "ERROR: (AuthorizationFailed) not you" >&2; exit 1; fi
-did() { grep --quiet --fixed-strings -- "$1" "$state/changes" 2>/dev/null; }
+did() { grep --quiet --fixed-strings -- "$1" "$state/${2-changes}" 2>/dev/null; }
 case "$*" in
-'aks show '*issuerUrl*) echo https://issuer.example/ ;;
+'aks show '*issuerUrl*) echo "${ISSUER-https://issuer.example/}" ;;
 'aks show '*) if did 'aks update'; then echo true; fi ;;
-'identity list '*) if did 'identity create'; then echo principal; fi ;;
+'identity list '*)
+    printf 'service-2\tanother\n'
+    if did 'identity create' before; then printf 'Service\tprincipal\n'; fi
+    ;;
 'identity federated-credential list '*issuer==*) if did 'federated-credential create'; then echo shop-default-app; fi ;;
-'identity federated-credential list '*) ;;
+'identity federated-credential list '*) printf "shop\tsystem:serviceaccount:a:b\n$TAKEN" ;;
+'identity show '*principalId*) echo "${PRINCIPAL-principal}" ;;
 'identity show '*) echo client ;;
+'role assignment list --assignee-object-id  '*) echo of-somebody-else ;;
 'role assignment list '*) if did "--role $7 --scope $9"; then echo assignment; fi ;;
-'keyvault show '*enableRbac*) echo "${RBAC:-true}" ;;
+'keyvault show '*enableRbac*) echo "${RBAC-true}" ;;
 'keyvault show '*) echo /vaults/contoso ;;
 'cognitiveservices account show '*) echo /accounts/contoso ;;
 'resource show '*) echo principal ;;
@@ -59,12 +65,14 @@ impl Azure {
     }
 
     fn run(&self, script: &str, arguments: &str, variables: &[(&str, &str)]) -> Ended {
-        let output = Command::new(Path::new(DEPLOY).join("azure").join(script))
-            .args(arguments.split_whitespace())
-            .env("PATH", format!("{}:/usr/bin:/bin", self.0.path().display()))
-            .envs(variables.iter().copied())
-            .output()
-            .unwrap();
+        let mut command = Command::new(Path::new(DEPLOY).join("azure").join(script));
+        command.args(arguments.split_whitespace()).envs(variables.iter().copied());
+        self.end(&mut command)
+    }
+
+    fn end(&self, command: &mut Command) -> Ended {
+        fs::write(self.0.path().join("before"), self.changes().join("\n")).unwrap();
+        let output = command.env("PATH", format!("{}:/usr/bin:/bin", self.0.path().display())).output().unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
@@ -138,6 +146,68 @@ fn what_fails_stops_it_with_azs_own_words() {
 }
 
 #[test]
+fn nobody_is_given_a_role_before_azure_tells_who_it_is() {
+    for (missing, says, changes) in [
+        (
+            "PRINCIPAL",
+            "aks-openai.sh: Azure does not tell the principal of service yet: run this again in a minute\n",
+            2,
+        ),
+        ("ISSUER", "aks-openai.sh: Azure does not tell the issuer of shop yet: run this again in a minute\n", 2),
+    ] {
+        let azure = Azure::new();
+        let ended = azure.run("aks-openai.sh", AKS, &[(missing, "")]);
+        assert_eq!((ended.code, &*ended.stderr, azure.changes().len()), (Some(1), says, changes));
+        assert_eq!(azure.run("aks-openai.sh", AKS, &[]).code, Some(0), "{missing}");
+        assert_eq!(azure.changes().len(), 6, "{missing}");
+    }
+}
+
+/// Azure's list for nobody is that of everybody.
+#[test]
+fn a_role_for_nobody_is_never_there_already() {
+    let azure = Azure::new();
+    let grant = "dry_run=no; . azure/lib.sh; grant '' 'Key Vault Secrets User' /vaults/contoso";
+    let ended = azure.end(Command::new("bash").args(["-c", grant]).current_dir(DEPLOY));
+    assert_eq!((ended.code, azure.changes().len()), (Some(1), 0), "{}", ended.stderr);
+    assert!(ended.stderr.ends_with(": nobody is named who gets the role Key Vault Secrets User\n"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_dry_run_shows_how_to_ask_for_what_is_not_there_yet() {
+    let azure = Azure::new();
+    let dry = azure.run("aks-openai.sh", &format!("{AKS} --dry-run"), &[("ISSUER", "")]);
+    let issuer =
+        "\"$(az aks show --resource-group shop --name shop --query oidcIssuerProfile.issuerUrl --output tsv)\"";
+    assert!(dry.stdout.contains(&format!("--issuer {issuer} --subject ")), "{}", dry.stdout);
+}
+
+#[test]
+fn a_federated_credential_of_somebody_else_stays() {
+    let azure = Azure::new();
+    azure.run("aks-openai.sh", AKS, &[("FAIL", "identity federated-credential create")]);
+    let before = azure.changes();
+    let taken = [("TAKEN", "Shop-Default-App\tsystem:serviceaccount:default:other\n")];
+    let ended = azure.run("aks-openai.sh", AKS, &taken);
+    assert_eq!((ended.code, azure.changes()), (Some(1), before), "{}", ended.stderr);
+    let says = "a federated credential shop-default-app of another issuer, subject or audience: if nothing needs it, \
+        az identity federated-credential delete ";
+    assert!(ended.stderr.contains(says), "{}", ended.stderr);
+    // One of this issuer and subject is as good, whatever it is called.
+    assert_eq!(azure.run("aks-openai.sh", AKS, &[]).code, Some(0));
+    assert_eq!(azure.run("aks-openai.sh", AKS, &taken).code, Some(0));
+}
+
+#[test]
+fn a_federated_credential_is_called_what_azure_allows() {
+    let azure = Azure::new();
+    azure.run("aks-openai.sh", &AKS.replace("default/app", "default/app.v1"), &[]);
+    let credential = &azure.changes()[2];
+    assert!(credential.contains("--name shop-default-app_v1 "), "{credential}");
+    assert!(credential.contains("--subject system:serviceaccount:default:app.v1 "), "{credential}");
+}
+
+#[test]
 fn what_is_missing_or_misspelt_is_told() {
     let azure = Azure::new();
     for (script, arguments, code, says) in [
@@ -146,6 +216,14 @@ fn what_is_missing_or_misspelt_is_told() {
         ("azureml.sh", "--endpoint", 64, "--endpoint wants a value"),
         ("azureml.sh", "--endpoint --vault", 64, "--endpoint wants a value"),
         ("azureml.sh", "--workspace prod --endpoint blue", 64, "--workspace is a resource id"),
+        (
+            "azureml.sh",
+            "--workspace /subscriptions/3/workspaces/prod/ --endpoint blue",
+            64,
+            "--workspace is a resource id",
+        ),
+        ("aks-openai.sh", &AKS.replace("/prod", "/prod/"), 64, "--workspace is a resource id"),
+        ("aks-openai.sh", &AKS.replace("--vault contoso", ""), 64, "--secret wants --vault"),
         ("azureml.sh", "--colour red", 64, "unknown argument '--colour'"),
         ("azureml.sh", "--endpoint a'b", 64, "holds a character that is not passed on"),
         (
@@ -161,11 +239,24 @@ fn what_is_missing_or_misspelt_is_told() {
         let help = azure.run(script, "--help", &[]);
         assert!(help.code == Some(0) && help.stdout.starts_with("usage: "), "{}", help.stdout);
     }
-    let policies = azure.run("azureml.sh", AZUREML, &[("RBAC", "false")]);
-    assert!(policies.code == Some(1) && policies.stderr.contains("goes by access policies"), "{}", policies.stderr);
+    for rbac in ["false", ""] {
+        let policies = azure.run("azureml.sh", AZUREML, &[("RBAC", rbac)]);
+        assert!(policies.code == Some(1) && policies.stderr.contains("goes by access policies"), "{}", policies.stderr);
+    }
     fs::remove_file(azure.0.path().join("az")).unwrap();
     let ended = azure.run("azureml.sh", AZUREML, &[]);
     assert!(ended.stderr.contains("az is not in PATH"), "{}", ended.stderr);
+}
+
+#[test]
+fn a_script_is_started_by_a_link_as_well() {
+    let directory = tempfile::tempdir().unwrap();
+    for script in ["aks-openai.sh", "azureml.sh"] {
+        let link = directory.path().join(script);
+        symlink(Path::new(DEPLOY).join("azure").join(script), &link).unwrap();
+        let output = Command::new(link).arg("--help").output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
 }
 
 fn yaml(name: &str) -> Value {
