@@ -24,7 +24,8 @@ python:
     target/python/bin/python tests/python/get_tokens_with_the_official_sdk.py target/debug/keyferry-emulator target/debug/keyferry
     target/python/bin/python tests/python/describe_with_the_official_sdk.py target/debug/keyferry-emulator target/debug/keyferry
 
-# Every az command of the documents and of deploy/azure, by azure-cli's own parser: some minutes and 750 MB to install it.
+# Every az command of the documents, of deploy/azure and of what keyferry advises, by azure-cli's own parser: some minutes and
+# 750 MB to install it, so it is not in `ci`, but a job of its own in the public workflow.
 azure-cli:
     python3 -m venv target/azure-cli
     target/azure-cli/bin/pip install --quiet --disable-pip-version-check -r tests/python/requirements-azure-cli.txt

@@ -1,4 +1,5 @@
-"""Proves that every az command of README.md, of the examples' and deploy's READMEs and of deploy/azure's scripts is one.
+"""Proves that every az command of README.md, of the examples' and deploy's READMEs, of deploy/azure's scripts and of what
+keyferry and these advise is one.
 
 usage: parse_with_the_official_cli.py
 
@@ -26,6 +27,11 @@ import yaml
 from azure.cli.command_modules.containerapp import _sdk_models
 from azure.cli.command_modules.containerapp._decorator_utils import create_deserializer
 from azure.cli.core import get_default_cli
+from azure.cli.core.commands import events
+from knack.events import EVENT_INVOKER_POST_CMD_TBL_CREATE, EVENT_INVOKER_POST_PARSE_ARGS
+from knack.util import CLIError
+
+from advised import advised
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted(ROOT.glob("examples/*/README.md")), *sorted(ROOT.glob("deploy/*/README.md"))]
@@ -36,21 +42,21 @@ RUNS = [
      "--openai", "contoso", "--vault", "contoso", "--secret", "key", "--workspace", WORKSPACE],
     ["azureml.sh", "--workspace", WORKSPACE, "--endpoint", "blue", "--vault", "contoso"],
 ]
-# Writes its arguments down, a JSON list in a line; whatever is asked for is there, but the identity only once it was created.
+# Writes its arguments down, a JSON list in a line. Whatever is asked for by its name is there; lists are empty, and what is
+# to be switched on in the cluster is off.
 RECORDER = """#!/usr/bin/env python3
 import json, os, sys
-path, words = os.environ["RECORD"], sys.argv[1:]
-before = open(path).read() if os.path.exists(path) else ""
-open(path, "a").write(json.dumps(words) + "\\n")
-if words[:2] in (["identity", "list"], ["identity", "federated-credential"]) or words[:3] == ["role", "assignment", "list"]:
-    if words[:2] == ["identity", "list"] and '"identity", "create"' in before: print("principal")
-elif words[:2] != ["aks", "show"] or "issuerUrl" in words[-3]: print("found")
+words = sys.argv[1:]
+open(os.environ["RECORD"], "a").write(json.dumps(words) + "\\n")
+is_list = words[:2] in (["identity", "list"], ["identity", "federated-credential"]) or words[:3] == ["role", "assignment", "list"]
+is_switch = words[:2] == ["aks", "show"] and "issuerUrl" not in words[-3]
+if not is_list and not is_switch: print("true")
 """
 
 
 def written(text: str) -> list[list[str]]:
     """The commands of a document's shell blocks and of its inline code."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```(?:ba)?sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     inline = re.findall(r"`(az [^`]*)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
     commands = []
     for block in blocks + inline:
@@ -87,12 +93,21 @@ def parse(words: list[str]) -> str | None:
         return "there is no such command"
     loader.command_table = {name: loader.command_table[name]}
     loader.command_name = name
+    # What listens adds `--subscription`.
+    cli.raise_event(events.EVENT_INVOKER_PRE_LOAD_ARGUMENTS, commands_loader=loader)
     loader.load_arguments(name)
+    cli.raise_event(events.EVENT_INVOKER_POST_LOAD_ARGUMENTS, commands_loader=loader)
+    if "--ids" in words:
+        # And here `--ids`, beside which the names are optional: without it, many a command would miss them only as it runs.
+        cli.raise_event(EVENT_INVOKER_POST_CMD_TBL_CREATE, commands_loader=loader)
     invocation.parser.load_command_table(loader)
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            invocation.parser.parse_args(words)
+            parsed = invocation.parser.parse_args(words)
+            cli.raise_event(EVENT_INVOKER_POST_PARSE_ARGS, command=parsed.command, args=parsed)
+    except CLIError as error:
+        return str(error)
     except SystemExit:
         return said.getvalue().strip().partition("\n")[0] or "it is refused"
     return None
@@ -103,6 +118,8 @@ def check_the_parser() -> None:
     assert parse(["identity", "create", "--name", "a"]), "a missing option"
     assert parse(["identity", "create", "--name", "a", "--resource-group", "b", "--colour", "red"]), "an unknown option"
     assert parse(["identity", "paint"]), "an unknown command"
+    assert parse(["identity", "show", "--name", "a"]), "neither a group nor an id"
+    assert parse(["identity", "show", "--ids", "a"]), "an id that is none"
     choice = ["role", "assignment", "create", "--role", "a", "--scope", "/b", "--assignee-object-id", "c"]
     assert parse([*choice, "--assignee-principal-type", "Robot"]), "a choice that is none"
     assert parse([*choice, "--assignee-principal-type", "ServicePrincipal"]) is None
@@ -139,6 +156,7 @@ def main() -> int:
         group = any(words[0] == "configure" and any(w.startswith("group=") for w in words) for words in found)
         commands += [(str(path.relative_to(ROOT)), words, group) for words in found]
     commands += [(script[0], words, False) for script in RUNS for words in recorded(script)]
+    commands += [(place, words, False) for place, words in advised(ROOT)]
     wrong, checked, passed_over = [], {}, []
     for place, words, group in commands:
         if words[0] in EXTENSIONS:
