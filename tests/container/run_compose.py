@@ -10,8 +10,6 @@ repository's own files.
 import json
 import os
 import re
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,8 @@ import urllib.request
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+
+from proof import expected, free_port, start_emulator, within
 
 SECONDS = 90
 PATIENCE = 30
@@ -35,8 +35,7 @@ LOOKS = 5
 
 
 def main(image: str, application: str, emulator: str, compose: str) -> None:
-    signal.signal(signal.SIGALRM, too_late)
-    signal.alarm(SECONDS)
+    within(SECONDS)
     with ExitStack() as stack:
         world = World(stack, image, application, emulator, compose)
         world.the_app_waits_until_keyferry_is_healthy()
@@ -54,7 +53,8 @@ class World:
         self.stack = stack
         self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
         self.directory.chmod(0o755)
-        told = self.start_emulator(emulator)
+        words = [f"--domain={DOMAIN}", "--platform=client-secret", "--secret=contoso/db-password=value-0"]
+        told = start_emulator(stack, emulator, self.directory, *words)
         self.control = told["EMULATOR_CONTROL"]
         engine = f"unix://{self.start_podman()}"
         self.override = self.write_override(image, application, told)
@@ -112,8 +112,7 @@ class World:
         expected("the limit that the kernel has", memory_limit(self.inspect("keyferry")["State"]["Pid"]), MEMORY)
 
     def both_end_when_they_are_told_to(self) -> None:
-        # Docker's default, which podman 4.3 takes for no time at all when Compose leaves it out.
-        expected("how `stop` ends", self.compose("stop", "--timeout=10").wait(), 0)
+        expected("how `stop` ends", self.compose("stop").wait(), 0)
         for service in ("app", "keyferry"):
             # Who is killed at the end of them ends with 137.
             expected(f"how {service} ends", self.inspect(service)["State"]["ExitCode"], 0)
@@ -177,20 +176,6 @@ class World:
         override.write_text(json.dumps({"services": {"keyferry": keyferry, "app": app}}))
         return override
 
-    def start_emulator(self, program: str) -> dict:
-        words = ["--dir", str(self.directory), "--control=127.0.0.1:0", f"--domain={DOMAIN}", "--platform=client-secret"]
-        emulator = self.stack.enter_context(
-            subprocess.Popen([program, *words, "--secret=contoso/db-password=value-0"], stdout=subprocess.PIPE, text=True)
-        )
-        self.stack.callback(emulator.terminate)
-        told = {}
-        for line in emulator.stdout:
-            name, _, value = line.rstrip("\n").partition("=")
-            if name == "EMULATOR_READY":
-                return told
-            told[name] = value
-        raise SystemExit("the emulator ended before it was ready")
-
     def start_podman(self) -> Path:
         where = self.directory / "podman.sock"
         # Health checks would be systemd's timers.
@@ -225,21 +210,6 @@ def eventually(what: str, holds: Callable[[], bool]) -> None:
         if time.monotonic() > deadline:
             raise SystemExit(f"{what}: not within {PATIENCE} s")
         time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def expected(what: str, found: object, wanted: object) -> None:
-    if found != wanted:
-        raise SystemExit(f"{what}: expected {wanted!r}, found {found!r}")
-
-
-def too_late(*_) -> None:
-    raise SystemExit(f"not done after {SECONDS} s")
 
 
 if __name__ == "__main__":

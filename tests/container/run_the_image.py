@@ -8,8 +8,6 @@ containers share this machine's network, as those of a pod share one.
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tarfile
@@ -17,6 +15,8 @@ import tempfile
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
+
+from proof import expected, free_port, start_emulator, within
 
 SECONDS = 120
 MEMORY = 16 * 1024 * 1024
@@ -51,8 +51,7 @@ print <$server>;
 
 
 def main(image: str, install: str, other: str, emulator: str) -> None:
-    signal.signal(signal.SIGALRM, too_late)
-    signal.alarm(SECONDS)
+    within(SECONDS)
     for name, mode in ((image, "0111"), (install, "0555")):
         version = podman("run", "--rm", name, "--version").split()[1]
         expected(f"settings of {name}", settings(name), wanted_settings(version))
@@ -120,9 +119,10 @@ class World:
 
     def __init__(self, stack: ExitStack, image: str, install: str, other: str, emulator: str):
         self.stack, self.install, self.other = stack, install, other
-        directory = stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm"))
-        os.chmod(directory, 0o755)
-        self.environment = self.start_emulator(emulator, directory)
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(dir="/dev/shm")))
+        directory.chmod(0o755)
+        secrets = [f"--secret=demo/{name}=value-0" for name in ("left", "right")]
+        self.environment = start_emulator(stack, emulator, directory, *secrets)
         self.address = f"127.0.0.1:{free_port()}"
         self.secrets, self.api, self.programs = self.volume("secrets"), self.volume("api"), self.volume("programs")
         self.identity = [
@@ -159,6 +159,8 @@ class World:
         self.start_a_command_in_another_image()
         podman("stop", "--time", "20", self.name("agent"))
         expected("how the agent ends", agent.wait(), 0)
+        podman("rm", "--force", "--time", "0", self.name("reader"))
+        expected("what else the reader has seen", reader.stdout.read(), "")
 
     def ask_as_each_user(self) -> None:
         for where in (SOCKET, self.address):
@@ -240,22 +242,6 @@ class World:
     def name(self, of: str) -> str:
         return f"keyferry-proof-{os.getpid()}-{of}"
 
-    def start_emulator(self, program: str, directory: str) -> dict:
-        secrets = [f"--secret=demo/{name}=value-0" for name in ("left", "right")]
-        emulator = self.stack.enter_context(
-            subprocess.Popen(
-                [program, "--dir", directory, "--control", "127.0.0.1:0", *secrets], stdout=subprocess.PIPE, text=True
-            )
-        )
-        self.stack.callback(emulator.terminate)
-        environment = {}
-        for line in emulator.stdout:
-            name, _, value = line.rstrip("\n").partition("=")
-            if name == "EMULATOR_READY":
-                return environment
-            environment[name] = value
-        raise SystemExit("the emulator ended before it was ready")
-
 
 def podman(*arguments: str) -> str:
     done = subprocess.run(["podman", *arguments], stdout=subprocess.PIPE, text=True)
@@ -266,21 +252,6 @@ def podman(*arguments: str) -> str:
 
 def next_line(process: subprocess.Popen) -> str:
     return process.stdout.readline().rstrip("\n")
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def expected(what: str, found: object, wanted: object) -> None:
-    if found != wanted:
-        raise SystemExit(f"{what}: expected {wanted!r}, found {found!r}")
-
-
-def too_late(*_) -> None:
-    raise SystemExit(f"not done after {SECONDS} s")
 
 
 if __name__ == "__main__":
