@@ -1,6 +1,6 @@
 # The image: one static binary and the authorities it trusts, for amd64 and arm64. The compiler runs on the building machine's
 # own architecture, whichever the image is for. `--target install` is the same with a binary that can also be read, for
-# `keyferry install`. Two builds give the same layer: see .ci/container.
+# `keyferry install`. Two builds in one base image, with the same packages, give the same layer: see .ci/container.
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-slim-bookworm
 
 FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS build
@@ -42,7 +42,7 @@ LABEL org.opencontainers.image.title="keyferry" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.source="https://github.com/keyferry/keyferry"
-# A trace is made for every absent header otherwise, and shown to nobody.
+# Where somebody sets RUST_BACKTRACE, a trace would be made for every absent header, and shown to nobody.
 ENV RUST_LIB_BACKTRACE=0
 USER 10001:10001
 ENTRYPOINT ["/keyferry"]
