@@ -172,6 +172,8 @@ def what_is_refused(cluster: Cluster) -> None:
     for words, labels, annotations, change in (
         ('write "true"', {"keyferry/inject": "yes"}, {}, as_it_is),
         ("annotation keyferry/confg is none of keyferry's", ON, {"keyferry/confg": "x"}, as_it_is),
+        ("annotation keyferry.io/config is none of keyferry's", ON, {"keyferry.io/config": "x"}, as_it_is),
+        ("label keyferry/config is none of keyferry's", ON | {"keyferry/config": "x"}, {}, as_it_is),
         ("is no name of a ConfigMap", ON, {"keyferry/config": "My Config"}, as_it_is),
         ("is no name of a ConfigMap", ON, {"keyferry/config": "a..b"}, as_it_is),
         ("lets proxy sign in", ON, {SKIP: "app"}, as_it_is),

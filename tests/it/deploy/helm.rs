@@ -62,7 +62,10 @@ fn the_configuration_is_valid_and_the_pod_fits_it() {
             "keyferry-socket"
         } else {
             assert_eq!(made.config["files"]["dir"], keyferry["keyferry-files"].0);
-            assert_eq!(made.config["files"]["group"], made.pod["spec"]["securityContext"]["fsGroup"]);
+            assert_eq!(
+                json!([made.config["files"]["group"]]),
+                made.pod["spec"]["securityContext"]["supplementalGroups"]
+            );
             "keyferry-files"
         };
         // What keyferry writes the application reads, and nothing else is shared.

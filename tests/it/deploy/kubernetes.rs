@@ -135,7 +135,7 @@ fn the_readme_speaks_of_what_is_there() {
     }
     let blocks: Vec<Value> =
         readme.split("```yaml\n").skip(1).map(|rest| documents(rest.split_once("```").unwrap().0).remove(0)).collect();
-    let [kustomization, annotation, group, mount, injection] = &blocks[..] else { panic!("{blocks:?}") };
+    let [kustomization, annotation, group, mount, injection, map] = &blocks[..] else { panic!("{blocks:?}") };
     let app = documents(&read("overlays/native-sidecar/app.yaml")).remove(0)["spec"]["template"].take();
     assert_eq!(*annotation, app["metadata"]["annotations"]);
     assert_eq!(group["securityContext"], app["spec"]["securityContext"]);
@@ -144,6 +144,9 @@ fn the_readme_speaks_of_what_is_there() {
     assert_eq!(kustomization["configMapGenerator"], overlay["configMapGenerator"]);
     assert!(text(&kustomization["components"][0]).ends_with("deploy/kubernetes/component"));
     assert!(text(&injection["resources"][0]).ends_with("deploy/kubernetes/injection"));
+    let config = text(&map["data"]["keyferry.yaml"]);
+    assert_loads("README.md", config);
+    assert_eq!(documents(config)[0]["admin"]["listen"], ":8211");
     for exit in
         [Exit::Usage, Exit::Content, Exit::Unavailable, Exit::Bug, Exit::CannotWrite, Exit::Denied, Exit::Config]
     {

@@ -131,7 +131,11 @@ fn the_sidecar_is_what_its_configuration_wants() {
             let volume = volumes.iter().find(|volume| volume["name"] == "keyferry").unwrap();
             assert_eq!(volume["emptyDir"]["medium"], "Memory", "{mode}");
             assert!(volume["emptyDir"]["sizeLimit"].is_string(), "{mode}");
-            assert_eq!(config["files"]["group"], manifest.template()["spec"]["securityContext"]["fsGroup"], "{mode}");
+            assert_eq!(
+                json!([config["files"]["group"]]),
+                manifest.template()["spec"]["securityContext"]["supplementalGroups"],
+                "{mode}"
+            );
         }
     }
 }

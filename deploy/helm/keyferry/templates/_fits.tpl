@@ -23,7 +23,7 @@
 {{- $files := $config.files | default list -}}
 {{- range kindIs "map" $files | ternary (list $files) $files -}}
 {{- if ne (int64 .group) $group -}}
-{{- $problems = append $problems (printf "the application reads %v by the pod's fsGroup: let its entry in 'files' have group: %d, or set group in the values" .dir $group) -}}
+{{- $problems = append $problems (printf "the application reads %v by the pod's group: let its entry in 'files' have group: %d, or set group in the values" .dir $group) -}}
 {{- end -}}
 {{- /* keyferry makes the last folder itself. */ -}}
 {{- with .dir -}}

@@ -47,7 +47,7 @@ azure.workload.identity/skip-containers: {{ required "keyferry: skipContainers n
 {{- end -}}
 
 {{- define "keyferry.podSecurityContext" -}}
-fsGroup: {{ int64 .Values.keyferry.group }}
+supplementalGroups: [{{ int64 .Values.keyferry.group }}]
 {{- end -}}
 
 {{- /* The first of the pod's initContainers. */ -}}
