@@ -53,7 +53,12 @@ pub(super) async fn check(
     let nowhere = places::nowhere(&config).filter(|_| wrong.is_empty());
     report.add(nowhere.into_iter().fold(written, Checked::warns));
     for (name, reason) in wrong {
-        report.add(Checked::new(What::Variables, name, "").which(Err(Trouble::new(Exit::Config, reason))));
+        let variable = Checked::new(What::Variables, name, "");
+        report.add(if places::is_agents(&config) {
+            variable.warns(format!("{reason}; an agent does not look at it, 'keyferry exec' would end for it"))
+        } else {
+            variable.which(Err(Trouble::new(Exit::Config, reason)))
+        });
     }
     if let Some(source) = source.ok().filter(|_| !offline) {
         let brought = fetch(plan.objects.keys().chain(&given).cloned().collect(), &source).await;

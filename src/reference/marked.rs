@@ -40,6 +40,7 @@ fn near(value: &str) -> Option<String> {
     let (inner, around) = bare(value);
     let mended = connection(inner);
     let text = mended.as_deref().unwrap_or(inner);
+    let in_braces = around.contains(&"braces");
     let around = (!around.is_empty()).then(|| format!("there are {} around it", listed(&around)));
     let misspelt = mended.is_some().then(|| format!("a connection begins with '{CONNECTIONS}'"));
     let wrong: Vec<String> = around.into_iter().chain(misspelt).collect();
@@ -49,8 +50,9 @@ fn near(value: &str) -> Option<String> {
     let (scheme, wrong) = (beginning(text)?, wrong.join(", and "));
     match Reference::parse(text) {
         Ok(reference) => Some(format!("it is nearly a reference, but {wrong}: write '{reference}'")),
-        // Words that happen to begin so.
-        Err(_) if inner.contains(|c: char| c.is_whitespace() || is_quote(c)) => None,
+        // Words that happen to begin so, and what others put in braces: Spring's ${keyvault:default}, Confluent's
+        // ${keyVault:secret}.
+        Err(_) if in_braces || inner.contains(|c: char| c.is_whitespace() || is_quote(c)) => None,
         Err(_) => Some(format!(
             "it is nearly a reference, but {wrong}, and the rest is none either (it is not shown here, in case it is a \
              secret): write one that begins with '{scheme}'"

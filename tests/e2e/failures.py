@@ -1,6 +1,6 @@
 """What a pod's status and keyferry's log say where it does not start, and that the application does not start then."""
 
-from cluster import Cluster
+from cluster import NAMESPACE, Cluster
 from delivery import SHOW
 from vault import Vault
 
@@ -25,11 +25,13 @@ def fails(cluster: Cluster, code: int, *words: str, **how) -> None:
 
 
 def another_service_account(cluster: Cluster, vault: Vault) -> None:
-    fails(cluster, 77, "AADSTS700213", "az identity federated-credential", account="stranger")
+    subject = f"the token's subject is 'system:serviceaccount:{NAMESPACE}:stranger'"
+    fails(cluster, 77, "AADSTS700213", subject, "az identity federated-credential", account="stranger")
 
 
 def a_wrong_audience(cluster: Cluster, vault: Vault) -> None:
-    fails(cluster, 77, "AADSTS700212", "api://AzureADTokenExchange", audience="https://contoso.example")
+    wrong = "https://contoso.example"
+    fails(cluster, 77, "AADSTS700212", f"audience is '{wrong}'", "api://AzureADTokenExchange", audience=wrong)
 
 
 def a_pod_without_the_label(cluster: Cluster, vault: Vault) -> None:

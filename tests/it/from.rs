@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
@@ -369,11 +369,13 @@ fn a_path_that_can_never_lead_to_an_agent_is_refused_at_once() {
     let at = |name: &str| world.root.path().join(name);
     fs::write(at("file"), "").unwrap();
     let _datagrams = UnixDatagram::bind(at("datagrams")).unwrap();
+    symlink(at("circle"), at("circle")).unwrap();
     for (path, piece) in [
         (at("file"), "is there and is no socket"),
         (at("out"), "is there and is no socket"),
         (at("file/api.sock"), "leads through a file"),
         (at("datagrams"), "is a socket of another kind"),
+        (at("circle"), "leads round in a circle of links"),
         (at(&"x".repeat(108)), "is longer than a socket's path may be, 107 bytes"),
     ] {
         let from = format!("unix:{}", path.display());

@@ -3,6 +3,7 @@
 
 mod azure_cli;
 mod certificate;
+mod claims;
 mod detected;
 mod expiry;
 mod file;

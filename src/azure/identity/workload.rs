@@ -12,8 +12,8 @@ use azure_core::http::{ClientMethodOptions, ClientOptions, Transport};
 use azure_identity::{ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions};
 
 use super::file::Kept;
-use super::grant;
 use super::token_proxy::TokenProxy;
+use super::{claims, grant};
 use crate::azure::roots::LateRoots;
 use crate::azure::tokens::{Exchange, Token};
 use crate::azure::transport::Settings;
@@ -55,7 +55,18 @@ impl Exchange for Workload {
             TokenFile(self.token_file.clone()),
             Some(ClientAssertionCredentialOptions { client_options: grant::read_by_us(&self.options, clock) }),
         );
-        grant::token(credential, scope, clock).await
+        grant::token(credential, scope, clock).await.map_err(|failure| self.explained(failure))
+    }
+}
+
+impl Workload {
+    /// The failure with what the token says of itself, where Entra knows no credential for that.
+    fn explained(&self, failure: Failure) -> Failure {
+        let told = || claims::told(&TokenFile(self.token_file.clone()).read().ok()?, failure.code.as_str());
+        match told().filter(|_| failure.detail.is_none()) {
+            Some(told) => failure.because(told),
+            None => failure,
+        }
     }
 }
 

@@ -24,10 +24,14 @@ const LATER: &str = "an application that has yet to start is looked for when the
 /// Longer than a look at every process takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Whether an agent would publish something by it.
+pub(super) fn is_agents(config: &Config) -> bool {
+    !config.files.is_empty() || !config.on_change.is_empty() || config.serve.has_values()
+}
+
 /// What is fetched and goes nowhere. Where variables are all that is made, they are a command's, started by `exec`.
 pub(super) fn nowhere(config: &Config) -> Option<String> {
-    let is_published = !config.files.is_empty() || !config.on_change.is_empty() || config.serve.has_values();
-    if is_published || config.env.0.is_empty() {
+    if is_agents(config) || config.env.0.is_empty() {
         return start::unpublished(config);
     }
     let used: BTreeSet<&SecretName> = config.env.uses().map(|(name, _)| name).collect();

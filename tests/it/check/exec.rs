@@ -59,6 +59,17 @@ fn what_is_wrong_with_variables_is_told_of_each() {
 }
 
 #[test]
+fn what_only_exec_would_end_for_is_a_warning_beside_an_agents_configuration() {
+    let world = world();
+    let config = format!("secrets: {{user: keyvault:demo/secrets/user}}\nfiles: {{dir: {}}}\n", world.out().display());
+    let (code, report) = checked(check(&world, &config).env("B", "'keyvault:demo/secrets/user'"));
+    assert_eq!(code, Some(0), "{report:#}");
+    let found = find(&report, "variables", "B");
+    assert_eq!(found["result"], "warning", "{found}");
+    assert!(found["problem"].as_str().unwrap().contains("'keyferry exec' would end for it"), "{found}");
+}
+
+#[test]
 fn no_configuration_is_needed_where_exec_needs_none() {
     let world = world();
     let mut command = binary(&["check", "--offline", "-o", "json"]);
