@@ -183,8 +183,8 @@ class Cluster:
         return states[0]["terminated"].get("message", "") if states else ""
 
     def delete_everything(self) -> None:
-        # Those first that would make pods anew.
-        self.kubectl("delete", "deployments,jobs", "--all", "--cascade=foreground", "--wait=true")
+        # Those first that would make pods anew, and not with their pods, which have a time to end.
+        self.kubectl("delete", "deployments,jobs,replicasets", "--all", "--cascade=orphan", "--wait=true")
         kinds = "pods,configmaps,networkpolicies"
         self.kubectl("delete", kinds, "--field-selector=metadata.name!=e2e-ca,metadata.name!=kube-root-ca.crt",
                      "--grace-period=1", "--wait=true", "--ignore-not-found")  # fmt: skip

@@ -37,12 +37,18 @@ def serving(uids: dict[int, str]):
     return configure
 
 
+def follows(cluster: Cluster, vault: Vault, app: str, says: str, secret: str = "db-password") -> str:
+    """The application's first line has the first value, and after a rotation one has the second."""
+    pod = cluster.running(f"app={app}")
+    cluster.first_says(pod, app, says % "first")
+    vault.put(secret, "second")
+    cluster.says(pod, app, says % "second")
+    return pod
+
+
 def the_chart_as_a_sidecar(cluster: Cluster, vault: Vault) -> None:
     cluster.apply(f"{CHARTS}/sidecar.yaml", SHOW % "cat /run/keyferry/shop.env")
-    pod = cluster.running("app=shop")
-    cluster.first_says(pod, "shop", "sees DATABASE_URL='postgres://app:first@db/shop'")
-    vault.put("db-password", "second")
-    cluster.says(pod, "shop", "sees DATABASE_URL='postgres://app:second@db/shop'")
+    pod = follows(cluster, vault, "shop", "sees DATABASE_URL='postgres://app:%s@db/shop'")
     keyferry = cluster.containers(pod)["keyferry"]
     assert keyferry["restartCount"] == 0 and keyferry["ready"], keyferry
 
@@ -57,10 +63,7 @@ def the_chart_as_an_init_container(cluster: Cluster, vault: Vault) -> None:
 def the_chart_with_a_socket(cluster: Cluster, vault: Vault) -> None:
     ask = "/keyferry-bin/keyferry exec --log-level warn --from unix:/run/keyferry-api/api.sock -- sh -c 'echo $DATABASE_URL'"
     cluster.apply(f"{CHARTS}/socket.yaml", SHOW % ask, change=lambda pod: with_keyferry(cluster, pod))
-    pod = cluster.running("app=shop")
-    cluster.first_says(pod, "shop", "sees postgres://app:first@db/shop")
-    vault.put("db-password", "second")
-    cluster.says(pod, "shop", "sees postgres://app:second@db/shop")
+    follows(cluster, vault, "shop", "sees postgres://app:%s@db/shop")
 
 
 def with_keyferry(cluster: Cluster, pod: dict) -> None:
@@ -78,18 +81,12 @@ def with_keyferry(cluster: Cluster, pod: dict) -> None:
 
 def the_overlay_native_sidecar(cluster: Cluster, vault: Vault) -> None:
     cluster.apply(f"{OVERLAYS}/native-sidecar.yaml", SHOW % "cat /run/keyferry/db-password")
-    pod = cluster.running("app=app")
-    cluster.first_says(pod, "app", "sees first")
-    vault.put("db-password", "second")
-    cluster.says(pod, "app", "sees second")
+    follows(cluster, vault, "app", "sees %s")
 
 
 def the_overlay_native_sidecar_with_an_endpoint(cluster: Cluster, vault: Vault) -> None:
     cluster.apply(f"{OVERLAYS}/native-sidecar.yaml", SHOW % value("db-password"), configure=serving({1000: "db-password"}))
-    pod = cluster.running("app=app")
-    cluster.first_says(pod, "app", "sees first")
-    vault.put("db-password", "second")
-    cluster.says(pod, "app", "sees second")
+    follows(cluster, vault, "app", "sees %s")
 
 
 def the_overlay_init(cluster: Cluster, vault: Vault) -> None:
@@ -138,10 +135,7 @@ def the_example_with_an_endpoint_of_tokens(cluster: Cluster, vault: Vault) -> No
 
 def the_example_with_a_key(cluster: Cluster, vault: Vault) -> None:
     cluster.apply("examples/aks-openai/key", SHOW % "cat /run/keyferry/.env")
-    pod = cluster.running("app=ai-service")
-    cluster.first_says(pod, "ai-service", "sees OPENAI_API_KEY='first'")
-    vault.put("openai-key", "second")
-    cluster.says(pod, "ai-service", "sees OPENAI_API_KEY='second'")
+    follows(cluster, vault, "ai-service", "sees OPENAI_API_KEY='%s'", secret="openai-key")
 
 
 CHECKS = (

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cluster import ROOT, Cluster
-from delivery import OVERLAYS, SHOW
+from delivery import OVERLAYS, SHOW, follows
 from vault import Vault
 from waiting import eventually
 
@@ -39,10 +39,7 @@ def the_injection(cluster: Cluster, vault: Vault) -> None:
         pod = admitted(cluster, ON)
         cluster.here.pod(pod, SHOW % "cat /run/keyferry/db-password", lambda pod: None)
         cluster.create(pod)
-        cluster.running("app=app")
-        cluster.first_says("app", "app", "sees first")
-        vault.put("db-password", "second")
-        cluster.says("app", "app", "sees second")
+        follows(cluster, vault, "app", "sees %s")
 
 
 @contextmanager

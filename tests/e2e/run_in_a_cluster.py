@@ -30,6 +30,8 @@ PARTS = (delivery, injection, failures, lifecycle, isolation, manifests, start_t
 
 def main(image: str, install: str, application: str, address: str, emulator: str, *named: str) -> None:
     signal.signal(signal.SIGALRM, too_late)
+    # So that what was begun is taken away.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     signal.alarm(SECONDS)
     checks = [check for part in PARTS for check in part.CHECKS]
     if unknown := set(named) - {check.__name__ for check in checks}:

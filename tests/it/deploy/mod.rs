@@ -3,4 +3,4 @@
 mod helm;
 mod kubernetes;
 mod pinned;
-mod pod;
+pub(crate) mod pod;

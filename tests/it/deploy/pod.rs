@@ -21,7 +21,7 @@ pub(super) fn mounts(container: &Value) -> BTreeMap<&str, (&str, bool)> {
 }
 
 /// The configuration is valid beside what the webhook of workload identity sets, and no other file.
-pub(super) fn assert_loads(name: &str, config: &str) {
+pub(crate) fn assert_loads(name: &str, config: &str) {
     let environment = BTreeMap::from(
         [
             ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),

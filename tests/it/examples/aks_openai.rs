@@ -1,7 +1,6 @@
 //! `examples/aks-openai`: what its manifests grant, and that its service is answered where it runs by what they say. The way
 //! of the official SDKs is gone by `tests/python/describe_with_the_official_sdk.py`.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,12 +8,12 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use keyferry::config::{Settings, load};
 use keyferry_emulator::{ConnectionSpec, Service, Workspace};
 use serde_json::{Value, json};
 
 use super::yaml::documents;
 use crate::admin::{address, get};
+use crate::deploy::pod::assert_loads;
 use crate::harness::{Running, SOON, World, binary, eventually, root_or_skip, until_holds};
 use crate::serve::client::Endpoint;
 
@@ -142,23 +141,9 @@ fn the_sidecar_is_what_its_configuration_wants() {
 
 #[test]
 fn the_configurations_are_valid_as_they_stand() {
-    let environment = BTreeMap::from(
-        [
-            ("AZURE_CLIENT_ID", "11111111-1111-1111-1111-111111111111"),
-            ("AZURE_TENANT_ID", "22222222-2222-2222-2222-222222222222"),
-            ("AZURE_FEDERATED_TOKEN_FILE", "/var/run/secrets/azure/wi/token/azure-identity-token"),
-            ("AZURE_AUTHORITY_HOST", "https://login.microsoftonline.com/"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned())),
-    );
     for name in ["token-file/keyferry.yaml", "token-endpoint/keyferry.yaml", "key/keyferry.yaml", "key/connection.yaml"]
     {
-        let (text, name) = (read(name), name.to_owned());
-        let read = |path: &Path| Err(format!("{} is not part of the example", path.display()));
-        let settings = Settings { name, text, environment: &environment, allow_custom_cloud: false, read };
-        if let Err(problems) = load(&settings) {
-            panic!("{problems}");
-        }
+        assert_loads(name, &read(name));
     }
 }
 
