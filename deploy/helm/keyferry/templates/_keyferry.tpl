@@ -60,6 +60,10 @@ supplementalGroups: [{{ int64 .Values.keyferry.group }}]
   image: {{ $values.image.repository }}{{ if $values.image.digest }}@{{ $values.image.digest }}{{ else }}:{{ $values.image.tag }}{{ end }}
   imagePullPolicy: {{ $values.image.pullPolicy }}
   args: [{{ if eq $values.mode "init" }}init{{ else }}run{{ end }}, --log-level, {{ $values.logLevel | quote }}]
+  {{- with $values.env }}
+  env:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- if eq $values.mode "sidecar" }}
   restartPolicy: Always
   ports:
@@ -89,6 +93,9 @@ supplementalGroups: [{{ int64 .Values.keyferry.group }}]
     {{- end }}
     {{- if $values.socket.mountPath }}
     - {name: keyferry-socket, mountPath: {{ $values.socket.mountPath }}}
+    {{- end }}
+    {{- with $values.volumeMounts }}
+    {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end -}}
 
