@@ -103,6 +103,11 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+/// Whether an id stands anywhere in it: a tenant's, an object's, a subscription's.
+pub fn has_id(text: &str) -> bool {
+    (0..text.len()).any(|at| text.get(at..at.saturating_add(ID)).is_some_and(is_guid))
+}
+
 /// A short code that is safe to show: at most 64 letters, digits and `-`, `_`, `.`, and no id among them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code(String);
@@ -111,8 +116,7 @@ impl Code {
     /// Takes a code as a service sent it; what is not a code becomes `unknown`, so that no text slips through.
     pub fn new(code: &str) -> Self {
         let ok = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        let has_id = || (0..code.len()).any(|at| code.get(at..at + ID).is_some_and(is_guid));
-        if code.is_empty() || code.len() > 64 || !code.bytes().all(ok) || has_id() {
+        if code.is_empty() || code.len() > 64 || !code.bytes().all(ok) || has_id(code) {
             return Self("unknown".to_owned());
         }
         Self(code.to_owned())

@@ -74,8 +74,8 @@ if [ -z "$issuer" ]; then
         az aks show --resource-group "$group" --name "$cluster" --query oidcIssuerProfile.issuerUrl)
 fi
 subject=system:serviceaccount:${account%/*}:${account#*/} there=''
-# A ServiceAccount's name may have dots and no underscores, a credential's no dots.
-credential=$cluster-${account%/*}-${account#*/} credential=${credential//./_}
+# A ServiceAccount's name may have dots and no underscores, a credential's no dots, and 120 characters at most.
+credential=$cluster-${account%/*}-${account#*/} credential=${credential//./_} credential=${credential:0:120}
 credentials() {
     look "the federated credentials of $identity" \
         az identity federated-credential list --resource-group "$group" --identity-name "$identity" --query "$1"

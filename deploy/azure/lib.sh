@@ -78,7 +78,7 @@ awaited() {
     local what=$1 found
     shift
     if [ "$dry_run" = yes ]; then
-        printf '$(%s)' "$* --output tsv"
+        printf '$(%s)' "$(shown "$@" --output tsv)"
         return
     fi
     found=$(look "$what" "$@") || return 1

@@ -162,8 +162,8 @@ pub(super) fn open_up(fd: &OwnedFd, path: &Path, group: Option<u32>, mode: u32) 
                     path,
                     format!("group {group} is none of keyferry's own groups"),
                     format!(
-                        "in the pod spec set `securityContext: {{fsGroup: {group}}}` or \
-                         `securityContext: {{supplementalGroups: [{group}]}}`"
+                        "in the pod spec set `securityContext: {{supplementalGroups: [{group}]}}` or \
+                         `securityContext: {{fsGroup: {group}}}`"
                     ),
                 ));
             }

@@ -125,7 +125,9 @@ fn unconnected(socket: &Path, error: &Error) -> Silence {
         ErrorKind::NotFound | ErrorKind::ConnectionRefused => nobody(),
         ErrorKind::NotADirectory => nowhere("leads through a file: give the path of the agent's 'serve.socket'"),
         ErrorKind::InvalidInput => nowhere("is longer than a socket's path may be, 107 bytes: choose a shorter one"),
-        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => nowhere("leads round in a circle of links"),
+        _ if Errno::from_io_error(error) == Some(Errno::LOOP) => {
+            nowhere("leads round in a circle of links: give the path of the agent's 'serve.socket'")
+        }
         _ if Errno::from_io_error(error) == Some(Errno::PROTOTYPE) => {
             nowhere("is a socket of another kind: give the path of the agent's 'serve.socket'")
         }

@@ -27,12 +27,15 @@ type Lengths = BTreeMap<OsString, usize>;
 /// Says why the command's program could not be executed, and what to do. That it could is no promise: it may be gone a moment
 /// later, be written to just now, or be nothing that the kernel knows.
 pub fn is_there(command: &Command) -> Result<(), String> {
-    is_found(command.get_program(), path(command).as_deref())
+    found(command.get_program(), path(command).as_deref()).map(drop)
 }
 
 /// Says why the kernel would not take the command's arguments and variables, and what to do.
 pub fn fits(command: &Command) -> Result<(), String> {
-    fit(command, &lengths(command), most(getrlimit(Resource::Stack).current))
+    // Where the program was found is given beside its name, of a script twice.
+    let found = found(command.get_program(), path(command).as_deref());
+    let beside = found.map_or(0, |found| found.as_os_str().len().saturating_mul(2)).saturating_add(BEGINNING);
+    fit(command, &lengths(command), most(getrlimit(Resource::Stack).current).saturating_sub(to_u64(beside)))
 }
 
 /// The command's PATH.
@@ -54,41 +57,45 @@ fn lengths(command: &Command) -> Lengths {
     lengths
 }
 
-fn is_found(program: &OsStr, path: Option<&OsStr>) -> Result<(), String> {
+/// The file that would be executed.
+fn found(program: &OsStr, path: Option<&OsStr>) -> Result<PathBuf, String> {
     let candidates: Vec<PathBuf> = if program.as_bytes().contains(&b'/') {
         vec![program.into()]
     } else {
         let path = path.unwrap_or(OsStr::new(WITHOUT_PATH));
         std::env::split_paths(path).map(|dir| dir.join(program)).collect()
     };
-    let is_none = |path: &PathBuf| matches!(may_be_executed(path), Err(Errno::NOENT | Errno::NOTDIR));
     let shown = program.to_string_lossy();
-    let Some(found) = candidates.iter().find(|path| may_be_executed(path).is_ok()) else {
-        return Err(if candidates.iter().all(is_none) {
-            format!("'{shown}' is not there any more: put it back")
-        } else {
-            format!("'{shown}' is no file any more that this user may execute: make it one")
-        });
-    };
-    // Of what may be executed and not read nothing is known.
-    let beginning = beginning(found).unwrap_or_else(|| b"?".to_vec());
-    if beginning.is_empty() {
-        return Err(format!("'{shown}' is empty: put it back"));
+    let mut wrong = format!("'{shown}' is not there any more: put it back");
+    for candidate in candidates {
+        match may_be_executed(&candidate) {
+            Ok(()) => match unusable(&candidate) {
+                None => return Ok(candidate),
+                Some(why) => wrong = format!("'{shown}' {why}"),
+            },
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(_) => wrong = format!("'{shown}' is no file any more that this user may execute: make it one"),
+        }
     }
-    match interpreter(&beginning) {
-        Some(interpreter) if may_be_executed(interpreter).is_err() => Err(format!(
-            "'{shown}' is a script for '{}', which cannot be executed: put that back",
-            interpreter.display()
-        )),
-        // What is neither a script nor a program may be something that others know (binfmt_misc).
-        _ => Ok(()),
-    }
+    Err(wrong)
 }
 
-/// What a script is for.
+/// Why a file could not be executed that may be. Of what may not be read nothing is known, and what is neither a script nor a
+/// program may be something that others know (`binfmt_misc`).
+fn unusable(path: &Path) -> Option<String> {
+    let beginning = beginning(path)?;
+    if beginning.is_empty() {
+        return Some("is empty: put it back".to_owned());
+    }
+    let interpreter = interpreter(&beginning).filter(|interpreter| may_be_executed(interpreter).is_err())?;
+    Some(format!("is a script for '{}', which cannot be executed: put that back", interpreter.display()))
+}
+
+/// What a script is for. A carriage return is part of it, for the kernel too.
 fn interpreter(beginning: &[u8]) -> Option<&Path> {
-    let line = beginning.strip_prefix(b"#!")?.split(|byte| *byte == b'\n').next()?;
-    let path = line.trim_ascii().split(u8::is_ascii_whitespace).next()?;
+    let is_blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let line = beginning.strip_prefix(b"#!")?.split(|byte| matches!(byte, b'\n' | 0)).next()?;
+    let path = line.split(is_blank).find(|word| !word.is_empty()).unwrap_or_default();
     Some(Path::new(OsStr::from_bytes(path)))
 }
 
@@ -101,7 +108,7 @@ fn may_be_executed(path: &Path) -> Result<(), Errno> {
 }
 
 fn beginning(path: &Path) -> Option<Vec<u8>> {
-    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty()).ok()?;
     let mut bytes = vec![0; BEGINNING];
     let length = read(&file, &mut bytes).ok()?;
     bytes.truncate(length);
@@ -113,13 +120,17 @@ fn most(stack: Option<u64>) -> u64 {
     stack.map_or(MOST, |stack| stack / 4).clamp(LEAST, MOST)
 }
 
+fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
 fn fit(command: &Command, lengths: &Lengths, most: u64) -> Result<(), String> {
     // Each ends with a NUL, and a pointer leads to it.
     const EACH: usize = 1 + size_of::<usize>();
     let arguments = [command.get_program()].into_iter().chain(command.get_args()).map(OsStr::len);
     let variables = || lengths.iter().map(|(name, length)| name.len().saturating_add(1).saturating_add(*length));
     let sum = |sum: usize, length: usize| sum.saturating_add(length).saturating_add(EACH);
-    let length = u64::try_from(arguments.chain(variables()).fold(BEGINNING, sum)).unwrap_or(u64::MAX);
+    let length = to_u64(arguments.chain(variables()).fold(0, sum));
     if length <= most {
         return Ok(());
     }

@@ -52,7 +52,7 @@ fn near(value: &str) -> Option<String> {
         Ok(reference) => Some(format!("it is nearly a reference, but {wrong}: write '{reference}'")),
         // Words that happen to begin so, and what others put in braces: Spring's ${keyvault:default}, Confluent's
         // ${keyVault:secret}.
-        Err(_) if in_braces || inner.contains(|c: char| c.is_whitespace() || is_quote(c)) => None,
+        Err(_) if in_braces && mended.is_none() || inner.contains(|c: char| c.is_whitespace() || is_quote(c)) => None,
         Err(_) => Some(format!(
             "it is nearly a reference, but {wrong}, and the rest is none either (it is not shown here, in case it is a \
              secret): write one that begins with '{scheme}'"

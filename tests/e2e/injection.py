@@ -139,7 +139,7 @@ def what_is_left_alone(cluster: Cluster) -> None:
     for labels, annotations, change, first in (
         ({}, {}, as_it_is, []),
         (ON, {SKIP: "app;proxy"}, after("keyferry"), ["keyferry"]),
-        (ON, {SKIP: "app"}, called("keyferry"), []),
+        (ON, {SKIP: "app", "checksum/keyferry": "0"}, called("keyferry"), []),
     ):
         pod = admitted(cluster, labels, annotations, change)
         assert init_containers(pod) == first and not pod["spec"].get("volumes"), pod
@@ -178,7 +178,8 @@ def what_is_refused(cluster: Cluster) -> None:
         ("names keyferry, which could not sign in", ON, {SKIP: "app;proxy;keyferry"}, as_it_is),
         ("a volume keyferry or keyferry-config of its own", ON, {}, with_volume("keyferry", "/data")),
         ("a volume keyferry or keyferry-config of its own", ON, {}, with_volume("keyferry-config", "/data")),
-        ("something of its own at /run/keyferry", ON, {}, with_volume("mine", "/run/keyferry/")),
+        ("a mount of its own at /run/keyferry", ON, {}, with_volume("mine", "/run/keyferry/")),
+        ("is no name of a ConfigMap", ON, {"keyferry/config": "a" * 254}, as_it_is),
         ("container proxy runs as uid 10001", ON, {}, as_user(10001)),
     ):
         said = refusal(cluster, labels, annotations, change)

@@ -20,6 +20,7 @@ use crate::azure::transport::Settings;
 use crate::config::cloud::Cloud;
 use crate::failure::{Failure, Kind};
 use crate::moment::Clock;
+use crate::secret::SecretValue;
 
 /// Exchanges the federated token of one client.
 #[derive(Debug)]
@@ -62,8 +63,12 @@ impl Exchange for Workload {
 impl Workload {
     /// The failure with what the token says of itself, where Entra knows no credential for that.
     fn explained(&self, failure: Failure) -> Failure {
-        let told = || claims::told(&TokenFile(self.token_file.clone()).read().ok()?, failure.code.as_str());
-        match told().filter(|_| failure.detail.is_none()) {
+        let about = claims::about(failure.code.as_str());
+        if about.is_empty() || failure.detail.is_some() {
+            return failure;
+        }
+        let token = TokenFile(self.token_file.clone()).read();
+        match token.ok().and_then(|token| claims::told(token.expose(), about)) {
             Some(told) => failure.because(told),
             None => failure,
         }
@@ -77,20 +82,23 @@ struct TokenFile(PathBuf);
 #[async_trait::async_trait]
 impl ClientAssertion for TokenFile {
     async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
-        self.read().map_err(|failure| Error::new(ErrorKind::Credential, failure))
+        let token = self.read().map_err(|failure| Error::new(ErrorKind::Credential, failure))?;
+        Ok(String::from_utf8_lossy(token.expose()).into_owned())
     }
 }
 
 impl TokenFile {
-    fn read(&self) -> Result<String, Failure> {
+    /// The token, which is ASCII.
+    fn read(&self) -> Result<SecretValue, Failure> {
         let file = Kept { code: "token-file", called: "token file", path: &self.0 };
         let bytes = file.read()?;
         let token = bytes.expose().trim_ascii();
         // RFC 7515 §7.1: three base64url parts.
         let is_base64url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let is_signed = token.split(|b| *b == b'.').count() == 3 && token.iter().all(is_base64url);
-        std::str::from_utf8(token).ok().filter(|_| is_signed).map(str::to_owned).ok_or_else(|| {
-            file.failure(Kind::Denied, "malformed", "holds no signed token (three parts joined by dots)")
-        })
+        if is_signed {
+            return Ok(SecretValue::new(token.to_vec()));
+        }
+        Err(file.failure(Kind::Denied, "malformed", "holds no signed token (three parts joined by dots)"))
     }
 }

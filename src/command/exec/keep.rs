@@ -89,7 +89,10 @@ impl<'a> Keeper<'a> {
                         end = self.wait(relay) => return Ok(end),
                         () = &mut apart => {}
                     }
-                    let Some((now, changed)) = news(&mut newest, &held) else { continue };
+                    let Some((now, changed)) = news(&mut newest, &held) else {
+                        missing = None;
+                        continue;
+                    };
                     // Made before anything is ended: what cannot be started with takes nothing away that runs.
                     let command = match self.wanted.command(&now).and_then(fitting) {
                         Ok(command) => command,

@@ -44,7 +44,7 @@ fn what_is_refused_is_what_the_kernel_refuses() {
 fn a_program_is_there_if_it_may_be_executed() {
     let path = Some(OsStr::new("/no/such:/usr/bin:/bin"));
     for (program, path) in [("/bin/sh", None), ("sh", path), ("sh", None)] {
-        assert_eq!(is_found(OsStr::new(program), path), Ok(()), "{program}");
+        assert!(found(OsStr::new(program), path).unwrap().ends_with("sh"), "{program}");
     }
     let nowhere = OsStr::new("/no/such");
     for (program, path, piece) in [
@@ -54,7 +54,7 @@ fn a_program_is_there_if_it_may_be_executed() {
         ("/etc", None, "is no file any more"),
         ("/etc/passwd", None, "is no file any more"),
     ] {
-        let reason = is_found(OsStr::new(program), path).unwrap_err();
+        let reason = found(OsStr::new(program), path).unwrap_err();
         assert!(reason.starts_with(&format!("'{program}' {piece}")), "{reason}");
     }
 }
@@ -70,14 +70,25 @@ fn a_script_needs_its_interpreter() {
         ("neither", Ok(())),
         ("#!/no/such/python -E\nprint()\n", Err("is a script for '/no/such/python', which cannot be executed")),
         ("#!\n", Err("is a script for '', which")),
+        ("#!/bin/sh\r\n", Err("which cannot be executed")),
         ("", Err("is empty")),
     ] {
         fs::write(&script, text).unwrap();
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
-        match (is_found(script.as_os_str(), None), expected) {
-            (Ok(()), Ok(())) => {}
+        match (found(script.as_os_str(), None), expected) {
+            (Ok(_), Ok(())) => {}
             (Err(reason), Err(piece)) => assert!(reason.contains(piece), "{reason}"),
             (found, _) => panic!("{text:?}: {found:?}"),
         }
     }
+}
+
+#[test]
+fn the_next_of_path_is_taken_where_the_first_cannot_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("sh");
+    fs::write(&script, "#!/no/such/python\n").unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", dir.path().display());
+    assert!(!found(OsStr::new("sh"), Some(OsStr::new(&path))).unwrap().starts_with(dir.path()));
 }

@@ -20,6 +20,9 @@
 
 {{- $group := int64 $values.group -}}
 {{- $volumes := list (clean $values.files.mountPath) (clean $values.socket.mountPath) -}}
+{{- range $values.volumeMounts -}}
+{{- $volumes = append $volumes (clean .mountPath) -}}
+{{- end -}}
 {{- $files := $config.files | default list -}}
 {{- range kindIs "map" $files | ternary (list $files) $files -}}
 {{- if ne (int64 .group) $group -}}

@@ -46,8 +46,14 @@ checksum/keyferry: {{ include "keyferry.yaml" . | sha256sum }}
 azure.workload.identity/skip-containers: {{ required "keyferry: skipContainers names the application's containers, which shall not sign in" (join ";" .Values.keyferry.skipContainers) | quote }}
 {{- end -}}
 
+{{- /* A tokenFile has the group of its directory, which is the pod's by fsGroup alone. */ -}}
 {{- define "keyferry.podSecurityContext" -}}
+{{- $serve := (include "keyferry.yaml" . | fromYaml).serve | default dict -}}
+{{- if or (get ($serve.http | default dict) "tokenFile") (get ($serve.tokens | default dict) "tokenFile") -}}
+fsGroup: {{ int64 .Values.keyferry.group }}
+{{- else -}}
 supplementalGroups: [{{ int64 .Values.keyferry.group }}]
+{{- end -}}
 {{- end -}}
 
 {{- /* The first of the pod's initContainers. */ -}}
