@@ -12,12 +12,6 @@ from waiting import PATIENCE, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMESPACE = "keyferry-e2e"
-
-
-def as_it_is(text: str) -> str:
-    return text
-
-
 # What every container of keyferry's is, whatever made the pod.
 HARDENED = {
     "allowPrivilegeEscalation": False,
@@ -27,6 +21,10 @@ HARDENED = {
     "runAsUser": 10001,
 }
 MEMORY = "16Mi"
+
+
+def as_it_is(text: str) -> str:
+    return text
 
 
 class Cluster:
@@ -127,7 +125,8 @@ class Cluster:
     def evidence(self) -> str:
         """What there is to be seen of the namespace, for whoever looks for a failure."""
         told = []
-        for words in (("get", "events"), ("describe", "pods"), ("logs", "--selector=app", "--all-containers", "--prefix", "--ignore-errors", "--tail=40")):
+        logs = ("logs", "--selector=app", "--all-containers", "--prefix", "--ignore-errors", "--tail=40")
+        for words in (("get", "events"), ("describe", "pods"), logs):
             try:
                 told.append(self.kubectl(*words))
             except RuntimeError as error:

@@ -72,11 +72,10 @@ def with_keyferry(cluster: Cluster, pod: dict) -> None:
     install = cluster.here.container("keyferry-install", 10001, "")
     del install["command"]
     install |= {"image": cluster.here.install, "args": ["install", "/keyferry-bin"], "volumeMounts": [mount]}
-    pod["spec"]["initContainers"].append(install)
+    cluster.here.beside(pod, install, "initContainers")
     pod["spec"]["volumes"].append({"name": "keyferry-bin", "emptyDir": {}})
     for container in pod["spec"]["containers"]:
         container["volumeMounts"].append(mount)
-    pod["metadata"]["annotations"]["azure.workload.identity/skip-containers"] += ";keyferry-install"
 
 
 def the_overlay_native_sidecar(cluster: Cluster, vault: Vault) -> None:

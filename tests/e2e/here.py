@@ -9,6 +9,7 @@ TENANT = "11111111-1111-4111-8111-111111111111"
 CLIENT = "22222222-2222-4222-8222-222222222222"
 TOKENS = "/var/run/secrets/azure/tokens"
 AUDIENCE = "api://AzureADTokenExchange"
+SKIP = "azure.workload.identity/skip-containers"
 
 
 @dataclass
@@ -42,6 +43,12 @@ class Here:
         }
         return {"name": name, "image": self.application, "command": ["sh", "-c", script], "securityContext": security}
 
+    @staticmethod
+    def beside(pod: dict, container: dict, where: str = "containers") -> None:
+        """Adds a container that does not sign in."""
+        pod["spec"][where].append(container)
+        pod["metadata"]["annotations"][SKIP] += f";{container['name']}"
+
     def pod(self, pod: dict, script: str, change: Callable[[dict], None], audience: str = AUDIENCE) -> None:
         """Changes a pod, or a template of one, so that it runs here."""
         spec = pod["spec"]
@@ -60,7 +67,7 @@ class Here:
                 container["env"].append(variable)
         change(pod)
         self.network(spec)
-        skipped = pod["metadata"]["annotations"]["azure.workload.identity/skip-containers"].split(";")
+        skipped = pod["metadata"]["annotations"][SKIP].split(";")
         if pod["metadata"]["labels"]["azure.workload.identity/use"] == "true":
             signing_in = [one for one in spec["initContainers"] + spec["containers"] if one["name"] not in skipped]
             self.webhook(spec, signing_in, audience)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from cluster import ROOT, Cluster
 from delivery import OVERLAYS, SHOW, follows
+from here import SKIP
 from vault import Vault
 from waiting import eventually
 
 README = ROOT / "deploy/kubernetes/README.md"
 CONFIGURATION = ROOT / "deploy/kubernetes/overlays/native-sidecar/keyferry.yaml"
-SKIP = "azure.workload.identity/skip-containers"
 ON = {"keyferry/inject": "true"}
 POLICIES = "mutatingadmissionpolicies,validatingadmissionpolicies"
 Change = Callable[[Cluster, dict], None]

@@ -1,5 +1,7 @@
 """What an application of another user cannot have."""
 
+from copy import deepcopy
+
 from cluster import Cluster
 from delivery import OVERLAYS, SHOW, serving, value
 from vault import Vault
@@ -26,8 +28,7 @@ def two_applications_get_only_their_own(cluster: Cluster, vault: Vault) -> None:
     both = SHOW % f"echo $({value('db-password')}) $({value('db-user')})"
 
     def another(pod: dict) -> None:
-        pod["spec"]["containers"].append(cluster.here.container("other", 1001, both))
-        pod["metadata"]["annotations"]["azure.workload.identity/skip-containers"] += ";other"
+        cluster.here.beside(pod, cluster.here.container("other", 1001, both))
 
     cluster.apply(f"{OVERLAYS}/native-sidecar.yaml", both, configure=serving(ALLOWED), change=another)
     pod = cluster.running("app=app")
@@ -38,11 +39,9 @@ def two_applications_get_only_their_own(cluster: Cluster, vault: Vault) -> None:
 
 def two_applications_at_one_socket_get_only_their_own(cluster: Cluster, vault: Vault) -> None:
     def another(pod: dict) -> None:
-        containers = pod["spec"]["containers"]
-        other = containers[0] | {"name": "other"}
-        other["securityContext"] = containers[0]["securityContext"] | {"runAsUser": 1001, "runAsGroup": 1001}
-        containers.append({name: list(part) if isinstance(part, list) else part for name, part in other.items()})
-        pod["metadata"]["annotations"]["azure.workload.identity/skip-containers"] += ";other"
+        other = deepcopy(pod["spec"]["containers"][0]) | {"name": "other"}
+        other["securityContext"] |= {"runAsUser": 1001, "runAsGroup": 1001}
+        cluster.here.beside(pod, other)
 
     script = 'echo "got [$DB_PASSWORD] [$DB_USER]"; exec sleep 1000'
     cluster.apply(f"{OVERLAYS}/exec-from-sidecar.yaml", script, configure=serving(ALLOWED), change=another)

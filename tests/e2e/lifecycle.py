@@ -83,10 +83,8 @@ def watched(cluster: Cluster) -> str:
         return text.replace("secrets:\n", "secrets:\n  again: keyvault:main/secrets/db-password\n", 1)
 
     def with_a_killer(pod: dict) -> None:
-        spec = pod["spec"]
-        spec["shareProcessNamespace"] = True
-        spec["containers"].append(cluster.here.container("killer", 10001, "exec sleep 1000"))
-        pod["metadata"]["annotations"]["azure.workload.identity/skip-containers"] += ";killer"
+        pod["spec"]["shareProcessNamespace"] = True
+        cluster.here.beside(pod, cluster.here.container("killer", 10001, "exec sleep 1000"))
 
     cluster.apply(SIDECAR, WATCH, configure=twice, change=with_a_killer)
     return cluster.running("app=shop")
