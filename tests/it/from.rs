@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::admin;
 use crate::exec::{App, plain, stdout};
-use crate::harness::{Running, SOON, World, end, eventually, root_or_skip, until_holds};
+use crate::harness::{Running, SOON, World, as_user, binary, end, eventually, root_or_skip, until_holds};
 
 const ENV: &str = "secrets: {db: keyvault:demo/secrets/db, other: keyvault:demo/secrets/other}\n\
                    env: {DB: {secret: db}, URL: {template: \"app:{{ secrets.db }}\"}}\n";
@@ -117,7 +117,9 @@ fn each_user_gets_its_own_and_others_nothing() {
     let allow = ", allow: [{uid: 1000, secrets: [db]}, {uid: 1001, secrets: [other]}]";
     let running = agent(&world, allow, &format!("{ENV}files: {{dir: {}}}\n", world.out().display()));
     running.wait_for("published generation 1", 2);
-    let of = |uid| end(exec(&world, &[], "echo \"$DB $URL\"").uid(uid).gid(uid));
+    let from = format!("unix:{}", socket(&world).display());
+    let words = ["exec", "--from", &from, "--", "/bin/sh", "-c", "echo \"$DB $URL\""];
+    let of = |uid| end(&mut as_user(uid, &binary(&words)));
     assert_eq!(stdout(&of(1000)), "canary-db app:canary-db\n");
     // It sees a secret, but no variable that is made of what it may see.
     of(1001).expect(77, &["shows no variables to this user, uid 1001", "'allow'"]);

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::harness::{Ended, binary, end, root_or_skip};
+use crate::harness::{Ended, as_user, binary, end, root_or_skip};
 
 fn volume() -> tempfile::TempDir {
     tempfile::Builder::new().prefix("keyferry-install-").tempdir().unwrap()
@@ -81,9 +81,9 @@ fn volumes_that_do_not_suit_are_refused() {
         ended.expect(73, &[reason]);
         assert!(ended.stdout.is_empty(), "something is left behind: {ended:?}");
     }
-    let mut other = binary(&["install", volume.path().to_str().unwrap()]);
     fs::set_permissions(volume.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    end(other.uid(1000)).expect(73, &["let this user write there"]);
+    end(&mut as_user(1000, &binary(&["install", volume.path().to_str().unwrap()])))
+        .expect(73, &["let this user write there"]);
 }
 
 #[test]

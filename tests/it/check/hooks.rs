@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
 use super::{GOOD, check, find, json, world};
-use crate::harness::{Trap, end, root_or_skip};
+use crate::harness::{Trap, as_user, end, root_or_skip};
 use crate::hooks::{App, unique};
 
 #[test]
@@ -36,9 +35,7 @@ fn whom_a_hook_could_never_reach_is_a_failure_and_who_is_not_there_yet_a_warning
     // Of another uid than keyferry's, which is not root there.
     let app = App::with(&name, "", Some(10_002));
     fs::set_permissions(world.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
-    let mut command = world.keyferry(&config, &["check", "--offline", "-o", "json"]);
-    command.uid(10_001).gid(10_001);
-    let ended = end(&mut command);
+    let ended = end(&mut as_user(10_001, &world.keyferry(&config, &["check", "--offline", "-o", "json"])));
     assert_eq!(ended.code, Some(78), "{ended:#?}");
     let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
     let foreign = find(&report, "hook", &format!("SIGHUP to {name}"));

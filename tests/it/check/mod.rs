@@ -8,12 +8,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
 
 use keyferry_emulator::{DEFAULT_CLIENT, Fault, Misbehaviour, Permission, Refusal, Service};
 use serde_json::Value;
 
-use crate::harness::{Ended, Running, World, end, root_or_skip, until_holds};
+use crate::harness::{Ended, Running, World, as_user, end, root_or_skip, until_holds};
 
 const GOOD: &str = "secrets:
   db-user: keyvault:demo/secrets/user
@@ -237,9 +236,7 @@ fn a_directory_that_cannot_be_published_to_is_found_out_without_touching_it() {
     // As somebody who may not write there, and is not in the group.
     fs::set_permissions(world.root.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let as_user = |config: &str| {
-        let mut command = world.keyferry(config, &["check", "--offline"]);
-        command.uid(10_001).gid(10_001);
-        let ended = end(&mut command);
+        let ended = end(&mut as_user(10_001, &world.keyferry(config, &["check", "--offline"])));
         (ended.code, String::from_utf8(ended.stdout).unwrap())
     };
     let (code, text) = as_user(&config);
